@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""What this host can do, found out by trying, in one sentence where it cannot.
+
+The one place that decides it for ./demo, ./test and the markers in
+tests/conftest.py.  Standard library only: it runs before anything is
+installed.
+
+::
+
+    python3 scripts/host.py root|bpf      # silent and 0, or the reason and 1
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+BPF_PROG_TYPE_XDP: Final = 6  # enum bpf_prog_type in linux/bpf.h
+
+
+def lacks_root() -> str | None:
+    """Why network namespaces cannot be made here; None if they can."""
+    if os.geteuid() != 0:
+        return "this needs root, to make network namespaces; run it with sudo"
+    try:
+        run = subprocess.run(
+            ("unshare", "--net", "true"), capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return "unshare is missing; on Debian or Ubuntu run: apt-get install util-linux"
+    if run.returncode != 0:
+        return (
+            f"root may not make a network namespace here ({run.stderr.strip()}); "
+            f"run this on a machine or virtual machine, or in a privileged container"
+        )
+    return None
+
+
+def lacks_bpf() -> str | None:
+    """Why BPF programs cannot be loaded and pinned here; None if they can."""
+    no_root = lacks_root()
+    if no_root:
+        return no_root
+    try:
+        libbpf = ctypes.CDLL("libbpf.so.1")
+    except OSError:
+        return "libbpf.so.1 is missing; on Debian or Ubuntu run: apt-get install libbpf1"
+    libbpf.libbpf_set_print.restype = ctypes.c_void_p
+    printer = libbpf.libbpf_set_print(None)
+    loads = libbpf.libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_XDP, None) == 1
+    libbpf.libbpf_set_print(ctypes.c_void_p(printer))
+    if not loads:
+        return (
+            f"the kernel ({platform.release()}) does not load an XDP program for us; those of "
+            f"Debian 12, Ubuntu 24.04 and newer do, for root on a machine, a virtual machine or "
+            f"in a privileged container"
+        )
+    if " /sys/fs/bpf bpf " not in Path("/proc/self/mounts").read_text(encoding="utf-8"):
+        return (
+            "the BPF file system is not mounted; run: mount -t bpf bpf /sys/fs/bpf "
+            "(in a container: give it a /sys it may write to)"
+        )
+    return None
+
+
+LACKS: Final[Mapping[str, Callable[[], str | None]]] = {"root": lacks_root, "bpf": lacks_bpf}
+
+
+def main() -> int:
+    """Answer for the name on the command line."""
+    if len(sys.argv) != 2 or sys.argv[1] not in LACKS:
+        print(f"usage: host.py {'|'.join(LACKS)}", file=sys.stderr)
+        return 2
+    reason = LACKS[sys.argv[1]]()
+    if reason:
+        print(reason)
+    return 1 if reason else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

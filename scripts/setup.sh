@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# Makes this machine and .venv ready; sourced by ./demo and ./test from the top of the tree.
+#
+# What is missing is found by looking for the thing itself, not for its package,
+# so that clang or Python from elsewhere will do, and nothing is asked of apt
+# when nothing is missing.  A second run does nothing: .venv holds a note of
+# what it was made from.
+
+me=${0##*/}
+
+say() { printf '%s: %s\n' "$me" "$*"; }
+
+stop() {
+	printf '%s: %s\n' "$me" "$*" >&2
+	exit 2
+}
+
+# A Python that can make virtual environments and is new enough for pyproject.toml.
+find_python() {
+	local candidate
+	for candidate in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11; do
+		if "$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+			echo "$candidate"
+			return
+		fi
+	done
+	return 1
+}
+
+missing_packages() {
+	local has=$PATH:/sbin:/usr/sbin
+	command -v clang >/dev/null || echo clang
+	[ -r /usr/include/bpf/bpf_helpers.h ] || echo libbpf-dev
+	[ -r /usr/include/linux/bpf.h ] || echo linux-libc-dev
+	[[ $(PATH=$has ldconfig -p) == *"libbpf.so.1 "* ]] || echo libbpf1
+	command -v unshare nsenter >/dev/null || echo util-linux
+	.venv/bin/python -c '' 2>/dev/null || find_python >/dev/null || echo python3 python3-venv
+}
+
+install_packages() {
+	local missing log
+	missing=$(missing_packages | tr '\n' ' ')
+	[ -n "$missing" ] || return 0
+	command -v apt-get >/dev/null ||
+		stop "missing here: ${missing% } (by their Debian names); there is no apt-get, so install them by this system's own means"
+	[ "$EUID" -eq 0 ] ||
+		stop "missing here: ${missing% }; run: sudo apt-get install ${missing% }"
+	say "installing ${missing% } (apt-get)"
+	log=$(mktemp)
+	# shellcheck disable=SC2086  # a list of words
+	if ! {
+		apt-get update &&
+			DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $missing
+	} >"$log" 2>&1 </dev/null; then
+		tail -n 5 "$log" >&2
+		rm -f "$log"
+		stop "apt-get could not install ${missing% } (its last words are above); cure that, or install them by hand"
+	fi
+	rm -f "$log"
+	missing=$(missing_packages | tr '\n' ' ')
+	[ -z "$missing" ] ||
+		stop "still missing after apt-get: ${missing% }; Debian 12, Ubuntu 24.04 or newer have what is needed"
+}
+
+# make_venv run|test: .venv holds the package and what it depends on, or also what tests it.
+make_venv() {
+	local what=$1 python home wanted package=.
+	[ "$what" = run ] || package=".[$what]"
+	[ ! -e .venv ] || [ -w .venv ] ||
+		stop ".venv belongs to somebody else; remove it (sudo rm -r .venv) and run this again"
+	# An environment holds its own path and works with one Python only.
+	home="$PWD $(.venv/bin/python -V 2>/dev/null)" || home=
+	if [ "$home" != "$(cat .venv/made-for 2>/dev/null)" ] || [ -z "$home" ]; then
+		python=$(find_python)
+		say "making .venv with $("$python" -V)"
+		"$python" -m venv --clear .venv
+		echo "$PWD $(.venv/bin/python -V)" >.venv/made-for
+	fi
+	wanted=$(cat pyproject.toml hatch_build.py | sha256sum)
+	[ "$wanted" != "$(cat .venv/installed-test 2>/dev/null)" ] || return 0
+	[ "$wanted" != "$(cat ".venv/installed-$what" 2>/dev/null)" ] || return 0
+	say "installing Python packages into .venv (pip)"
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable "$package" </dev/null ||
+		stop "pip could not install the package (see above); it needs PyPI, or a mirror set with pip config"
+	echo "$wanted" >".venv/installed-$what"
+}
+
+have_objects() {
+	local source
+	for source in src/remainder/bpf/*.bpf.c; do
+		[ -e "${source%.c}.o" ] || return 1
+	done
+}
+
+# The package looks for its objects beside the sources.
+compile_bpf() {
+	local wanted
+	wanted=$({
+		cat src/remainder/bpf/*.[ch] scripts/compile_bpf.py
+		clang --version
+	} | sha256sum)
+	if have_objects && [ "$wanted" = "$(cat .venv/compiled 2>/dev/null)" ]; then
+		return
+	fi
+	say "compiling the XDP programs (clang)"
+	.venv/bin/python scripts/compile_bpf.py || exit 2
+	echo "$wanted" >.venv/compiled
+}
+
+# need_bpf: programs can be loaded and pinned, or one sentence and the end.
+need_bpf() {
+	local reason
+	if [ "$(stat -f -c %T /sys/fs/bpf 2>/dev/null)" != bpf_fs ]; then
+		say "mounting the BPF file system at /sys/fs/bpf"
+		mount -t bpf bpf /sys/fs/bpf ||
+			stop "/sys/fs/bpf cannot be mounted, so nothing can be pinned; run this on a machine or virtual machine, or in a privileged container"
+	fi
+	reason=$(.venv/bin/python scripts/host.py bpf) || stop "$reason"
+}
+
+# prepare run|test
+prepare() {
+	install_packages
+	make_venv "$@"
+	compile_bpf
+}

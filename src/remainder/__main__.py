@@ -1,0 +1,5 @@
+"""``python -m remainder``."""
+
+from remainder.cli import main
+
+main()

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What crosses the boundary between Python and the kernel.
+ *
+ * Twin: kernel/abi.py.  A test compares every struct and enum by BTF, so
+ * nothing here is copied by hand unchecked.
+ *
+ * "raw" means: the bytes as they stand in the packet, loaded as one word of
+ * the (little-endian) machine.  Comparing and hashing need no byte swap then.
+ */
+#ifndef REMAINDER_ABI_H
+#define REMAINDER_ABI_H
+
+#include <linux/types.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "raw words and SipHash are written for little-endian machines"
+#endif
+
+/* What became of a packet.  docs/packets.md says what each one means to an
+ * operator, outcome.py says it to programs. */
+enum outcome {
+	OUTCOME_FORWARDED,
+	OUTCOME_FORWARDED_ERROR,
+	OUTCOME_ECHO_ANSWERED,
+	OUTCOME_NOT_IP,
+	OUTCOME_OTHER_MAC,
+	OUTCOME_NOT_VIP,
+	OUTCOME_NO_SERVICE,
+	OUTCOME_MALFORMED,
+	OUTCOME_TOO_MANY_HEADERS,
+	OUTCOME_FRAGMENT_DROPPED,
+	OUTCOME_UNRESOLVED,
+	OUTCOME_NO_OWNER,
+	OUTCOME_MAX,
+};
+
+enum method {
+	METHOD_L2,
+};
+
+/* What the services of a file need.  Set before load: the verifier then drops
+ * the code that nobody needs. */
+enum feature {
+	FEATURE_IPV4 = 1,
+	FEATURE_IPV6 = 2,
+	FEATURE_SUM = 4,
+	FEATURE_HASH = 8,
+	FEATURE_ANY_PORT = 16,     /* some service has port "any" */
+	FEATURE_ANY_PROTOCOL = 32, /* some service has a port, any protocol */
+};
+
+enum service_flag {
+	SERVICE_HASHED = 1,
+	SERVICE_FORWARD_FRAGMENTS = 2,
+	SERVICE_DROP_FRAGMENTS = 4, /* a marker: some service here has ports */
+};
+
+/* One service, or with slots == 0 a marker: "this VIP is ours".  64 bytes, one
+ * cache line. */
+struct service {
+	__u64 vip_hi; /* raw; 0 for IPv4 */
+	__u64 vip_lo; /* raw; IPv4: the low 32 bits */
+	__u32 match;  /* match_of(): raw port, protocol, family */
+	__u32 slots;  /* N */
+	__u32 first_slot;
+	__u32 first_owner;
+	__u32 src_ip_mask; /* all ones where the key reads the field */
+	__u32 dst_ip_mask;
+	__u32 ports_mask; /* raw: source port low, destination port high */
+	__u8 protocol_mask;
+	__u8 flags;     /* enum service_flag */
+	__u8 method;    /* enum method */
+	__u8 pad;       /* written as zero */
+	__u32 power[3]; /* 2^32, 2^64, 2^96 modulo slots */
+	__u32 pad2;     /* written as zero */
+};
+
+/* Four slots: the owner of each, counted from the service's first owner. */
+struct row {
+	__u16 owner[4];
+};
+
+#define NOBODY 0xffff
+
+/* A server as a packet meets it.  The first eight bytes change together when
+ * the neighbour does: one aligned store. */
+struct owner {
+	__u8 mac[6];
+	__u8 resolved;
+	__u8 pad; /* written as zero */
+	__u32 counter;
+	__u32 pad2; /* written as zero */
+};
+
+struct count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* SipHash before the first block, made from the secret. */
+struct secret {
+	__u64 v[4];
+};
+
+/* Everything that changes while packets run, but the tables. */
+struct live {
+	__u64 half; /* which half of every table is current: 0 or 1 */
+	__u64 mac;  /* the interface's own, raw, in the low 48 bits */
+	struct secret secret[2]; /* one a half */
+};
+
+/* Fixed at load. */
+struct settings {
+	__u32 features;      /* enum feature */
+	__u32 bucket_shift;  /* 64 - log2(buckets of one half) */
+	__u32 service_shift; /* 64 - log2(services of one half) */
+	__u32 buckets;       /* of one half, as the next three */
+	__u32 services;
+	__u32 rows;
+	__u32 owners;
+	/* No bytes; they put the enums into BTF for the comparison. */
+	enum outcome outcomes[0];
+	enum method methods[0];
+	enum feature feature_names[0];
+	enum service_flag service_flags[0];
+};
+
+/* The service index: a perfect hash that Python computes.  These odd numbers
+ * spread an address and a match over 64 bits. */
+#define INDEX_HI 0x9e3779b97f4a7c15ULL
+#define INDEX_LO 0xd1b54a32d192ed03ULL
+#define INDEX_MATCH 0x8cb92ba72f3d8dd7ULL
+
+#endif

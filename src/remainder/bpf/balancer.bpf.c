@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The balancer: every packet to the server that the calculation names.
+ *
+ * Claims 1 to 14, 17 to 33.  Twin: roles/balancer.py loads it; reference.py
+ * judges it.  docs/packets.md is the contract.
+ * No session state: nothing is written but counters.
+ */
+#include "maps.h"
+#include "parse.h"
+#include "icmp.h"
+#include "key.h"
+#include "lookup.h"
+#include "forward_l2.h"
+#include "closer.h"
+#include "count.h"
+
+static __always_inline enum outcome to_owner(struct packet *packet,
+					     struct service *service,
+					     int family, __u32 half,
+					     __u64 bytes)
+{
+	__u32 slot = slot_of(service, packet, family, half);
+	struct owner *owner = owner_of(service, slot, half);
+
+	if (!owner)
+		return OUTCOME_NO_OWNER;
+	if (!owner->resolved)
+		return OUTCOME_UNRESOLVED;
+	add(&servers, owner->counter, bytes);
+	forward_l2(packet->eth, owner);
+	return packet->error ? OUTCOME_FORWARDED_ERROR : OUTCOME_FORWARDED;
+}
+
+static __always_inline enum outcome balance_family(struct xdp_md *ctx,
+						   struct cursor *cursor,
+						   struct packet *packet,
+						   int family, __u64 bytes)
+{
+	/* Read once: a packet sees one half from here to its end. */
+	__u32 half = live.half & 1;
+	struct service *service = 0;
+	enum outcome outcome;
+
+	outcome = family == 4 ? read_ipv4(cursor, packet) :
+				read_ipv6(ctx, cursor, packet);
+	if (outcome != UNDECIDED)
+		return outcome;
+	if (!packet->fragment && has_ports(packet->protocol)) {
+		__u32 *ports = take(cursor, __u32);
+
+		if (!ports)
+			return OUTCOME_MALFORMED;
+		packet->ports = *ports;
+		service = probe_port(packet, family, half);
+	} else {
+		outcome = read_icmp(ctx, cursor, packet, family);
+		if (outcome != UNDECIDED)
+			return outcome;
+	}
+	if (!service || !service->slots) {
+		outcome = look_closer(packet, &service, family, half);
+		if (outcome != UNDECIDED)
+			return outcome;
+	}
+	return to_owner(packet, service, family, half, bytes);
+}
+
+static __always_inline enum outcome balance(struct xdp_md *ctx, __u64 bytes)
+{
+	struct cursor cursor = {
+		.start = (void *)(long)ctx->data,
+		.at = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+		.left = bytes,
+	};
+	struct packet packet = {};
+	enum outcome outcome = read_ethernet(&cursor, &packet, live.mac);
+
+	if (outcome != UNDECIDED)
+		return outcome;
+	if (packet.family == 4) {
+		if (!(settings.features & FEATURE_IPV4))
+			return OUTCOME_NOT_VIP;
+		return balance_family(ctx, &cursor, &packet, 4, bytes);
+	}
+	if (!(settings.features & FEATURE_IPV6))
+		return OUTCOME_NOT_VIP;
+	return balance_family(ctx, &cursor, &packet, 6, bytes);
+}
+
+SEC("xdp")
+int balancer(struct xdp_md *ctx)
+{
+	__u64 bytes = ctx->data_end - ctx->data;
+	enum outcome outcome = balance(ctx, bytes);
+
+	add(&outcomes, outcome, bytes);
+	return verdict_of(outcome);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every packet counts once among the outcomes. */
+#ifndef REMAINDER_COUNT_H
+#define REMAINDER_COUNT_H
+
+#include "maps.h"
+
+static __always_inline void add(void *counters, __u32 at, __u64 bytes)
+{
+	struct count *count = bpf_map_lookup_elem(counters, &at);
+
+	if (count) {
+		count->packets++;
+		count->bytes += bytes;
+	}
+}
+
+static __always_inline int verdict_of(enum outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_FORWARDED:
+	case OUTCOME_FORWARDED_ERROR:
+	case OUTCOME_ECHO_ANSWERED:
+		return XDP_TX;
+	case OUTCOME_FRAGMENT_DROPPED:
+	case OUTCOME_UNRESOLVED:
+	case OUTCOME_NO_OWNER:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
+#endif

@@ -1,0 +1,134 @@
+"""How ``demo`` looks in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from remainder.lab.acts import Formula, Killed, Shown
+from remainder.lab.one_service import OneService
+
+_BAR = 30
+_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+
+
+class Stage:
+    """Prints acts, and draws while they run."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A plain line."""
+        self._console.print(text)
+
+    def topology(self, scene: OneService) -> None:
+        """The network, as a drawing."""
+        count = len(scene.client_addresses[4])
+        rows = [
+            (f"{count} clients ── router ──┬── ", "balancer", f"   VIP {scene.vips[4]}"),
+        ]
+        pad = " " * (len(rows[0][0]) - 4)
+        names = list(scene.servers)
+        for name in names:
+            corner = "└" if name == names[-1] else "├"
+            rows.append((f"{pad}{corner}── ", name, "         real HTTP and UDP echo"))
+        drawing = Text()
+        for number, (line, name, note) in enumerate(rows):
+            colour = "bold" if number == 0 else _COLOURS[(number - 1) % len(_COLOURS)]
+            drawing.append(line).append(name, style=colour).append(f"{note}\n", style="dim")
+        drawing.append(
+            "requests: clients → router → balancer → server;  answers: server → router → clients",
+            style="dim",
+        )
+        self._console.print(Panel(drawing, title="one service", title_align="left", expand=False))
+
+    @contextmanager
+    def act(
+        self, formula: Formula, servers: tuple[str, ...]
+    ) -> Iterator[Callable[[Mapping[str, int]], None]]:
+        """Draw bars while a formula's traffic runs."""
+        self._console.print()
+        self._console.print(Text(formula.title, style="bold"), Text(f"— {formula.remark}", "dim"))
+        self._console.print(Text(f"  ({formula.key}) % N, {formula.table}", style="cyan"))
+        with self._bars(servers) as look:
+            yield look
+
+    @contextmanager
+    def kill(
+        self, pid: int, servers: tuple[str, ...]
+    ) -> Iterator[Callable[[Mapping[str, int]], None]]:
+        """Draw bars while nobody tends the data plane."""
+        self._console.print()
+        self._console.print(
+            Text("Kill it", style="bold"),
+            Text("— kill -9 of the control process, under traffic", "dim"),
+        )
+        self._console.print(Text(f"  $ kill -9 {pid}", style="cyan"))
+        with self._bars(servers) as look:
+            yield look
+
+    @contextmanager
+    def _bars(self, servers: tuple[str, ...]) -> Iterator[Callable[[Mapping[str, int]], None]]:
+        with Live(console=self._console, auto_refresh=False) as live:
+            yield lambda packets: live.update(_bars(servers, packets), refresh=True)
+        if not self._console.is_terminal:
+            self._console.print()  # a file or a pipe gets the last picture without a line's end
+
+    def result(self, shown: Shown) -> None:
+        """What the servers counted."""
+        self._line(
+            not shown.failed,
+            f"{shown.sessions} TCP and UDP sessions of {shown.clients} clients, "
+            f"IPv4 and IPv6: {shown.failed} failed",
+        )
+        self._line(not shown.torn, f"{shown.torn} sessions had packets at more than one server")
+        self._line(
+            not shown.misdirected,
+            f"{shown.misdirected} met another server than the calculation names",
+        )
+        example = shown.example
+        self._console.print(
+            Text(f"    e.g. {example.flow}:  {example.key} % {example.slots} = {example.slot}"
+                 f"  →  {example.server}", style="dim")
+        )  # fmt: skip
+
+    def killed(self, killed: Killed) -> None:
+        """Whether any session noticed."""
+        self._line(
+            killed.forwarded_alone > 0,
+            f"the kernel forwarded {killed.forwarded_alone:,} packets in "
+            f"{killed.alone_s:.1f} s without a process; then a new one took over",
+        )
+        self._line(
+            not killed.failed,
+            f"{killed.held} open sessions ({killed.requests:,} requests) and {killed.short} new "
+            f"ones: {killed.failed} failed, longest wait {killed.longest_wait_s * 1000:.0f} ms",
+        )
+        self._console.print()
+
+    def _line(self, good: object, text: str) -> None:
+        mark = ("✓", "green") if good else ("✗", "bold red")
+        self._console.print(Text.assemble("  ", mark, f" {text}"))
+
+
+def _bars(servers: tuple[str, ...], packets: Mapping[str, int]) -> Table:
+    total = sum(packets.values()) or 1
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+    for number, server in enumerate(servers):
+        count = packets.get(server, 0)
+        table.add_row(
+            f"  {server}",
+            Text("█" * round(count / total * _BAR), style=_COLOURS[number % len(_COLOURS)]).append(
+                "·" * (_BAR - round(count / total * _BAR)), style="dim"
+            ),
+            f"{count:>6,} packets",
+            f"{count / total:>4.0%}",
+        )
+    return table

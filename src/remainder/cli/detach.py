@@ -1,0 +1,18 @@
+"""``remainder detach``: stop a data plane whose process is gone."""
+
+from __future__ import annotations
+
+import click
+
+from remainder.cli.options import node_option
+from remainder.errors import HostError
+from remainder.roles.balancer import detach
+
+
+@click.command(name="detach")
+@node_option
+def command(node: str) -> None:
+    """Stop the data plane that `run --keep`, or a killed `run`, left behind."""
+    if not detach(node):
+        raise HostError(f"nothing runs here for node {node!r}; `remainder status` lists what does")
+    click.echo("detached")

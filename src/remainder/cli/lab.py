@@ -1,0 +1,71 @@
+"""``remainder lab``: a network of namespaces to play in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from remainder.cli.options import end_cleanly
+from remainder.errors import HostError
+
+if TYPE_CHECKING:
+    from remainder.lab import Host, OneService
+
+
+@click.command(name="lab")
+@click.argument("scene", required=False)
+@click.option(
+    "--exec", "line", metavar="COMMAND", help="run this in the clients instead of a shell"
+)
+def command(scene: str | None, line: str | None) -> None:
+    """Open SCENE with its servers and a running balancer; leave the shell to clean up.
+
+    Without SCENE, list what there is.  Needs root.  Nothing leaves this machine.
+    """
+    from remainder.lab import SCENES  # noqa: PLC0415  (netlink is slow to import)
+    from remainder.lab import scene as scene_named  # noqa: PLC0415
+
+    if scene is None:
+        click.echo("\n".join(SCENES))
+        return
+    factory = scene_named(scene)
+    if os.geteuid() != 0:
+        raise HostError("the lab makes network namespaces and loads BPF; run it as root")
+    end_cleanly()
+    with factory() as built, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "remainder.toml"
+        path.write_text(built.config_text(), encoding="utf-8")
+        built.start_servers()
+        built.start_balancer(path)
+        remainder = f"{sys.executable} -m remainder"
+        client = built.client_addresses[4][0]
+        click.echo(
+            f"The scene {scene} is up; this shell is in the clients.  Leave it to clean up.\n"
+            f"  a request     curl http://{built.web()}/   (--interface ADDRESS: another client)\n"
+            f"  the file      {path}   (edit it; the balancer follows)\n"
+            f"  look          {remainder} status --node {built.node} --watch\n"
+            f"  explain       {remainder} where {path} {client}:4000 {built.web()}\n"
+            f"  other hosts   nsenter --net=/run/netns/NAME; NAME is one of\n"
+            f"                {', '.join(host.namespace for host in _hosts(built))}",
+            err=True,
+        )
+        shell = ["/bin/sh", "-c", line] if line else [os.environ.get("SHELL") or "/bin/sh"]
+        if shutil.which(shell[0]) is None:
+            shell = ["/bin/sh"]
+        done = subprocess.run(
+            built.clients.inside(shell),
+            env=os.environ | {"PS1": "clients# ", "REMAINDER_FILE": str(path)},
+            check=False,
+        )
+    sys.exit(done.returncode)
+
+
+def _hosts(built: OneService) -> list[Host]:
+    return [built.clients, built.router, built.balancer, *built.servers.values()]

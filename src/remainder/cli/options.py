@@ -1,0 +1,45 @@
+"""What several commands ask alike."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from remainder.config import NAME_PATTERN
+
+file_argument = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+
+
+def _node(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    del ctx, parameter
+    if not re.fullmatch(NAME_PATTERN, value):
+        raise click.BadParameter(
+            f"{value!r} is no name of a node; use letters, digits, '.', '_' and '-', at most 63"
+        )
+    return value
+
+
+node_option = click.option(
+    "--node",
+    default=socket.gethostname,
+    callback=_node,
+    show_default="this host's name",
+    help="whose part of the file is meant",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="for programs")
+
+
+def end_cleanly() -> None:
+    """Let SIGTERM unwind as Ctrl-C does, so that what was built is taken down."""
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, unwind)

@@ -1,0 +1,145 @@
+"""What the calculation looks at: the header fields of one packet.
+
+Claims: 6-12 (data associated with the packet).
+Rule: we see header fields, never a connection; a flow is a value, not a state.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from remainder.errors import ConfigError
+
+Address = IPv4Address | IPv6Address
+
+PROTOCOLS: Final[Mapping[str, int]] = {
+    "tcp": 6,
+    "udp": 17,
+    "sctp": 132,
+    "dccp": 33,
+    "udplite": 136,
+    "icmp": 1,
+    "icmpv6": 58,
+    "gre": 47,
+    "esp": 50,
+    "ipip": 4,
+}
+"""Protocol names a file may use, with their IANA numbers."""
+
+PROTOCOL_NAMES: Final[Mapping[int, str]] = {number: name for name, number in PROTOCOLS.items()}
+
+WITH_PORTS: Final = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
+"""Protocols whose header starts with source and destination port."""
+
+ICMP: Final = PROTOCOLS["icmp"]
+ICMPV6: Final = PROTOCOLS["icmpv6"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The fields of a packet that do not change within a session.
+
+    Ports are 0 where the protocol has none; for ICMP echo ``src_port`` is the
+    identifier (see docs/packets.md, section 4).
+    """
+
+    src_ip: Address
+    src_port: int
+    dst_ip: Address
+    dst_port: int
+    protocol: int
+
+    def __post_init__(self) -> None:
+        if self.src_ip.version != self.dst_ip.version:
+            raise ConfigError(
+                "flow",
+                f"{self.src_ip} and {self.dst_ip} are of different families; a packet has one",
+            )
+        for name, value, top in (
+            ("source port", self.src_port, 0xFFFF),
+            ("destination port", self.dst_port, 0xFFFF),
+            ("protocol", self.protocol, 0xFF),
+        ):
+            if not 0 <= value <= top:
+                raise ConfigError("flow", f"{name} {value} is outside 0..{top}")
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return self.src_ip.version
+
+    def reversed(self) -> Flow:
+        """The flow of the answers: source and destination change sides."""
+        return Flow(self.dst_ip, self.dst_port, self.src_ip, self.src_port, self.protocol)
+
+    def __str__(self) -> str:
+        return (
+            f"{endpoint(self.src_ip, self.src_port)} → "
+            f"{endpoint(self.dst_ip, self.dst_port)} {protocol_name(self.protocol)}"
+        )
+
+
+def protocol_name(number: int) -> str:
+    """``tcp`` for 6; the bare number for a protocol without a name here."""
+    return PROTOCOL_NAMES.get(number, str(number))
+
+
+def endpoint(address: Address, port: int) -> str:
+    """``192.0.2.1:80``, ``[2001:db8::1]:80``; without the port where it is 0."""
+    if not port:
+        return str(address)
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+_BRACKETED = re.compile(r"\[(?P<address>[^\]]*)\](?::(?P<port>[0-9]+))?")
+_PLAIN = re.compile(r"(?P<address>[^:\[\]]+)(?::(?P<port>[0-9]+))?")
+
+
+def parse_endpoint(text: str, where: str = "address") -> tuple[Address, int]:
+    """Read ``ADDRESS``, ``ADDRESS:PORT`` or ``[IPV6]:PORT``; the port is 0 if not given.
+
+    Raises ConfigError for anything else.
+    """
+    match = _BRACKETED.fullmatch(text) or _PLAIN.fullmatch(text)
+    address_text, port_text = (match["address"], match["port"]) if match else (text, None)
+    try:
+        address = ip_address(address_text)
+    except ValueError:
+        raise ConfigError(
+            where,
+            f"{text[:60]!r} is no address; write 192.0.2.1, 192.0.2.1:80, 2001:db8::1 "
+            f"or [2001:db8::1]:80",
+        ) from None
+    if getattr(address, "scope_id", None):
+        raise ConfigError(
+            where, f"{text!r} has a zone, a packet has none; leave '%' and the rest out"
+        )
+    port_text = (port_text or "").lstrip("0") or "0"
+    if len(port_text) > len("65535") or int(port_text) > 0xFFFF:
+        raise ConfigError(where, f"port {port_text:.20} in {text:.60} is outside 0..65535")
+    return address, int(port_text)
+
+
+def parse_protocol(text: str, where: str = "protocol") -> int:
+    """Read a protocol name or number.  Raises ConfigError."""
+    if text.lower() in PROTOCOLS:
+        return PROTOCOLS[text.lower()]
+    if re.fullmatch(r"[0-9]{1,3}", text) and int(text) <= 0xFF:
+        return int(text)
+    raise ConfigError(
+        where, f"{text[:60]!r} is no protocol; write {', '.join(PROTOCOLS)} or a number up to 255"
+    )
+
+
+def parse_flow(source: str, destination: str, protocol: str = "tcp") -> Flow:
+    """A Flow from text: ``parse_flow("198.51.100.7:1234", "203.0.113.10:80", "tcp")``.
+
+    IPv6 is written ``[2001:db8::1]:80``.  Raises ConfigError.
+    """
+    src_ip, src_port = parse_endpoint(source, "source")
+    dst_ip, dst_port = parse_endpoint(destination, "destination")
+    return Flow(src_ip, src_port, dst_ip, dst_port, parse_protocol(protocol))

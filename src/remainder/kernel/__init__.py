@@ -1,0 +1,1 @@
+"""The only door to Linux: BPF through libbpf, the network through netlink."""

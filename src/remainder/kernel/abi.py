@@ -1,0 +1,114 @@
+"""What crosses the boundary between Python and the kernel.
+
+Twin: bpf/abi.h; tests/bpf/test_abi.py compares every struct and enum by BTF.
+"Raw" means the bytes as they stand in the packet, read as one little-endian word.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from typing import Final
+
+import numpy as np
+
+from remainder.outcome import Outcome
+
+
+class Feature(enum.IntFlag):
+    """What the services of a file need: ``enum feature``."""
+
+    IPV4 = 1
+    IPV6 = 2
+    SUM = 4
+    HASH = 8
+    ANY_PORT = 16
+    ANY_PROTOCOL = 32
+
+
+class ServiceFlag(enum.IntFlag):
+    """``enum service_flag``."""
+
+    HASHED = 1
+    FORWARD_FRAGMENTS = 2
+    DROP_FRAGMENTS = 4
+
+
+OUTCOMES: Final = tuple(Outcome)
+"""``enum outcome`` in its order."""
+
+NOBODY: Final = 0xFFFF
+
+SERVICE: Final = np.dtype(
+    [
+        ("vip_hi", "<u8"),
+        ("vip_lo", "<u8"),
+        ("match", "<u4"),
+        ("slots", "<u4"),
+        ("first_slot", "<u4"),
+        ("first_owner", "<u4"),
+        ("src_ip_mask", "<u4"),
+        ("dst_ip_mask", "<u4"),
+        ("ports_mask", "<u4"),
+        ("protocol_mask", "u1"),
+        ("flags", "u1"),
+        ("method", "u1"),
+        ("pad", "u1"),
+        ("power", "<u4", (3,)),
+        ("pad2", "<u4"),
+    ]
+)
+
+ROW: Final = np.dtype([("owner", "<u2", (4,))])
+
+OWNER: Final = np.dtype(
+    [
+        ("mac", "u1", (6,)),
+        ("resolved", "u1"),
+        ("pad", "u1"),
+        ("counter", "<u4"),
+        ("pad2", "<u4"),
+    ]
+)
+
+COUNT: Final = np.dtype([("packets", "<u8"), ("bytes", "<u8")])
+
+
+class Secret(ctypes.Structure):
+    """SipHash before the first block."""
+
+    _fields_ = (("v", ctypes.c_uint64 * 4),)
+
+
+class Live(ctypes.Structure):
+    """Everything that changes while packets run, but the tables."""
+
+    _fields_ = (
+        ("half", ctypes.c_uint64),
+        ("mac", ctypes.c_uint64),
+        ("secret", Secret * 2),
+    )
+
+
+class Settings(ctypes.Structure):
+    """Fixed at load."""
+
+    _fields_ = (
+        ("features", ctypes.c_uint32),
+        ("bucket_shift", ctypes.c_uint32),
+        ("service_shift", ctypes.c_uint32),
+        ("buckets", ctypes.c_uint32),
+        ("services", ctypes.c_uint32),
+        ("rows", ctypes.c_uint32),
+        ("owners", ctypes.c_uint32),
+    )
+
+
+def raw(data: bytes) -> int:
+    """Packet bytes as the machine loads them."""
+    return int.from_bytes(data, "little")
+
+
+def match_of(*, port: int, protocol: int, version: int) -> int:
+    """What a service is recognised by, besides its VIP; 0 stands for ``any``."""
+    return raw(port.to_bytes(2, "big")) | protocol << 16 | version << 24

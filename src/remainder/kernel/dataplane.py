@@ -1,0 +1,159 @@
+"""A loaded balancer: its program, its maps, its pins.
+
+Law: the data plane outlives the process.  Everything here can be found again
+by its pins alone; a process is only the one who writes the tables.
+Twin: bpf/balancer.bpf.c.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from remainder.errors import HostError
+from remainder.kernel import abi, image, index, libbpf
+from remainder.kernel.abi import Feature
+from remainder.kernel.image import Capacity
+from remainder.kernel.libbpf import Map
+from remainder.kernel.tables import Tables
+from remainder.plan import Plan
+
+BPF: Final = Path(__file__).parent.parent / "bpf"
+BALANCER: Final = BPF / "balancer.bpf.o"
+
+_SECTIONS: Final = {"live": ".data.live", "settings": ".rodata.settings"}
+_TABLES: Final = ("seeds", "services", "rows", "owners")
+_COUNTERS: Final = ("outcomes", "servers")
+_MAPS: Final = (*_TABLES, *_COUNTERS, *_SECTIONS)
+
+
+@dataclass(frozen=True)
+class Dataplane:
+    """Descriptors of a loaded program and its maps."""
+
+    program_fd: int
+    maps: Mapping[str, Map]
+    capacity: Capacity
+    features: Feature
+
+    @property
+    def program_id(self) -> int:
+        """The kernel's number of the program."""
+        return libbpf.program_id(self.program_fd)
+
+    def serves(self, plan: Plan) -> bool:
+        """Whether a plan can be published here: room and code enough, and the same families.
+
+        More code than needed does no harm, but reading a family that no VIP
+        has would give a packet another outcome than a fresh start gives it.
+        """
+        features = image.features_of(plan)
+        families = Feature.IPV4 | Feature.IPV6
+        return (
+            self.capacity.holds(image.need_of(plan))
+            and not features & ~self.features
+            and features & families == self.features & families
+        )
+
+    def tables(self) -> Tables:
+        """The tables, mapped for writing."""
+        return Tables(self.maps, self.capacity)
+
+    def run(self, frame: bytes) -> tuple[int, bytes]:
+        """One frame through the program, off the wire: (XDP verdict, frame afterwards)."""
+        return libbpf.test_run(self.program_fd, frame)
+
+    def pin(self, folder: Path) -> None:
+        """Give program and maps names in a folder of the BPF file system."""
+        folder.mkdir(parents=True, exist_ok=True)
+        libbpf.pin(self.program_fd, folder / "program")
+        for name, kernel_map in self.maps.items():
+            libbpf.pin(kernel_map.fd, folder / name)
+
+    def close(self) -> None:
+        """Give the descriptors back; pins and links keep what they hold."""
+        os.close(self.program_fd)
+        for kernel_map in self.maps.values():
+            kernel_map.close()
+
+
+def load(
+    capacity: Capacity, features: Feature, *, counters: Mapping[str, Map] | None = None
+) -> Dataplane:
+    """Load a balancer with empty tables.
+
+    ``counters`` of a program before it are taken over where they are large
+    enough.  Raises HostError, with the verifier's words if it refuses.
+    """
+    settings = abi.Settings(
+        features=int(features),
+        bucket_shift=index.shift_of(capacity.buckets),
+        service_shift=index.shift_of(capacity.services),
+        buckets=capacity.buckets,
+        services=capacity.services,
+        rows=capacity.rows,
+        owners=capacity.owners,
+    )
+    with libbpf.opened(BALANCER) as opened:
+        for name in _TABLES:
+            opened.resize(name, 2 * int(getattr(capacity, _ROOM[name])))
+        opened.resize("servers", capacity.counters)
+        opened.set_data(".rodata.settings", bytes(settings))
+        for name, kernel_map in (counters or {}).items():
+            if name == "outcomes" or kernel_map.max_entries == capacity.counters:
+                opened.reuse(name, kernel_map.fd)
+        opened.load("balancer")
+        return Dataplane(
+            program_fd=opened.program_fd("balancer"),
+            maps={name: opened.map(_SECTIONS.get(name, name)) for name in _MAPS},
+            capacity=capacity,
+            features=features,
+        )
+
+
+_ROOM: Final = {"seeds": "buckets", "services": "services", "rows": "rows", "owners": "owners"}
+
+
+def from_pins(folder: Path) -> Dataplane:
+    """Find a balancer again by its pins.  Raises HostError if something is missing."""
+    maps = {name: Map(libbpf.pinned(folder / name)) for name in _MAPS}
+    settings = abi.Settings.from_buffer_copy(maps["settings"].lookup(0))
+    return Dataplane(
+        program_fd=libbpf.pinned(folder / "program"),
+        maps=maps,
+        capacity=Capacity(
+            buckets=settings.buckets,
+            services=settings.services,
+            rows=settings.rows,
+            owners=settings.owners,
+            counters=maps["servers"].max_entries,
+        ),
+        features=Feature(settings.features),
+    )
+
+
+def unpin(folder: Path) -> None:
+    """Remove a folder of pins; what nothing else holds is freed by the kernel."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def code_fingerprint() -> str:
+    """SHA-256 of the compiled program: equal on nodes that run the same code."""
+    try:
+        return hashlib.sha256(BALANCER.read_bytes()).hexdigest()
+    except OSError:
+        raise HostError(
+            f"{BALANCER.name} is missing: the data plane was not compiled; reinstall Remainder "
+            f"with clang and libbpf-dev present"
+        ) from None
+
+
+def room(capacity: Capacity) -> dict[str, int]:
+    """A capacity as plain numbers, for people."""
+    return asdict(capacity)

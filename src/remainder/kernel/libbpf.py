@@ -1,0 +1,360 @@
+"""A thin binding to the system's libbpf: what Remainder needs of it, nothing more.
+
+Rule: errors become HostError with the verifier's or the kernel's own words;
+struct layouts used here are the kernel's stable user API (linux/bpf.h).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from remainder.errors import HostError, Unsupported
+
+XDP: Final = 37  # enum bpf_attach_type
+XDP_FLAGS: Final = {"native": 1 << 2, "generic": 1 << 1}
+_LOG_BYTES: Final = 1 << 20
+_MAX_ERRNO: Final = 4095
+
+
+class _LinkCreateOpts(ctypes.Structure):
+    _fields_ = (
+        ("sz", ctypes.c_size_t),
+        ("flags", ctypes.c_uint32),
+        ("iter_info", ctypes.c_void_p),
+        ("iter_info_len", ctypes.c_uint32),
+        ("target_btf_id", ctypes.c_uint32),
+    )
+
+
+class _TestRunOpts(ctypes.Structure):
+    _fields_ = (
+        ("sz", ctypes.c_size_t),
+        ("data_in", ctypes.c_void_p),
+        ("data_out", ctypes.c_void_p),
+        ("data_size_in", ctypes.c_uint32),
+        ("data_size_out", ctypes.c_uint32),
+        ("ctx_in", ctypes.c_void_p),
+        ("ctx_out", ctypes.c_void_p),
+        ("ctx_size_in", ctypes.c_uint32),
+        ("ctx_size_out", ctypes.c_uint32),
+        ("retval", ctypes.c_uint32),
+        ("repeat", ctypes.c_int),
+        ("duration", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("cpu", ctypes.c_uint32),
+        ("batch_size", ctypes.c_uint32),
+    )
+
+
+class _MapInfo(ctypes.Structure):
+    """``struct bpf_map_info``, the first fields."""
+
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("key_size", ctypes.c_uint32),
+        ("value_size", ctypes.c_uint32),
+        ("max_entries", ctypes.c_uint32),
+        ("map_flags", ctypes.c_uint32),
+        ("name", ctypes.c_char * 16),
+    )
+
+
+class _LinkInfo(ctypes.Structure):
+    """``struct bpf_link_info`` of an XDP link."""
+
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("prog_id", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
+        ("ifindex", ctypes.c_uint32),
+        ("rest", ctypes.c_uint8 * 64),
+    )
+
+
+class _ProgramInfo(ctypes.Structure):
+    """``struct bpf_prog_info``, the first fields."""
+
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("tag", ctypes.c_uint8 * 8),
+        ("jited_prog_len", ctypes.c_uint32),
+        ("xlated_prog_len", ctypes.c_uint32),
+        ("pointers", ctypes.c_uint64 * 2),
+        ("load_time", ctypes.c_uint64),
+        ("created_by_uid", ctypes.c_uint32),
+        ("nr_map_ids", ctypes.c_uint32),
+        ("map_ids", ctypes.c_uint64),
+        ("name", ctypes.c_char * 16),
+    )
+
+
+_POINTERS: Final = (
+    "bpf_object__open_file",
+    "bpf_object__find_map_by_name",
+    "bpf_object__find_program_by_name",
+    "bpf_object__btf",
+    "btf__raw_data",
+)
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """libbpf, loaded once.  Raises Unsupported if it is not installed or too old."""
+    try:
+        libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    except OSError:
+        raise Unsupported(
+            "libbpf.so.1 is not installed; `apt install libbpf1` (Debian 12, Ubuntu 24.04 or newer)"
+        ) from None
+    for name in _POINTERS:
+        getattr(libbpf, name).restype = ctypes.c_void_p
+    libbpf.libbpf_set_print.restype = ctypes.c_void_p
+    libbpf.libbpf_set_print(None)  # its log goes to stderr otherwise; errors carry what matters
+    return libbpf
+
+
+def _check(result: int, what: str) -> int:
+    """Pass a result on; a negative one becomes a HostError."""
+    if result >= 0:
+        return int(result)
+    number = -result if result < -1 and -result <= _MAX_ERRNO else ctypes.get_errno()
+    raise _failure(number, what)
+
+
+def _failure(number: int, what: str) -> HostError:
+    if number in (errno.EPERM, errno.EACCES):
+        return HostError(
+            f"{what}: the kernel says {os.strerror(number).lower()}; run as root, or with the "
+            f"capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+        )
+    failure = HostError(f"{what}: {os.strerror(number)}")
+    failure.errno = number  # type: ignore[attr-defined]
+    return failure
+
+
+def errno_of(error: HostError) -> int:
+    """The kernel's error number behind a HostError; 0 if there is none."""
+    return int(getattr(error, "errno", 0))
+
+
+class Map:
+    """A map by its descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        info = _MapInfo()
+        _object_info(fd, info, "reading a map's size")
+        self.key_size: int = info.key_size
+        self.value_size: int = info.value_size
+        self.max_entries: int = info.max_entries
+        self.map_id: int = info.id
+
+    def lookup(self, key: int, size: int | None = None) -> bytes:
+        """The value of an array element; ``size`` bytes of it (per-CPU maps hold more)."""
+        buffer = ctypes.create_string_buffer(size or self.value_size)
+        index = ctypes.c_uint32(key)
+        _check(
+            library().bpf_map_lookup_elem(self.fd, ctypes.byref(index), buffer),
+            f"reading element {key} of a map",
+        )
+        return buffer.raw
+
+    def update(self, key: int, value: bytes) -> None:
+        """Write an array element."""
+        index = ctypes.c_uint32(key)
+        _check(
+            library().bpf_map_update_elem(self.fd, ctypes.byref(index), value, ctypes.c_uint64(0)),
+            f"writing element {key} of a map",
+        )
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.fd)
+
+
+class Object:
+    """A BPF object file on its way into the kernel."""
+
+    def __init__(self, path: Path) -> None:
+        self._bpf = library()
+        if not path.exists():
+            raise Unsupported(
+                f"{path} is missing: the data plane was not compiled; reinstall Remainder with "
+                f"clang and libbpf-dev present"
+            )
+        pointer = self._bpf.bpf_object__open_file(str(path).encode(), None)
+        if not pointer:
+            raise _failure(ctypes.get_errno(), f"opening {path.name}")
+        self._pointer = ctypes.c_void_p(pointer)
+        self._name = path.name
+        self._log = ctypes.create_string_buffer(_LOG_BYTES)
+
+    def _map(self, name: str) -> ctypes.c_void_p:
+        pointer = self._bpf.bpf_object__find_map_by_name(self._pointer, name.encode())
+        if not pointer:
+            raise HostError(f"{self._name} has no map {name}; reinstall Remainder")
+        return ctypes.c_void_p(pointer)
+
+    def resize(self, name: str, entries: int) -> None:
+        """Set a map's size before load."""
+        _check(
+            self._bpf.bpf_map__set_max_entries(self._map(name), ctypes.c_uint32(entries)),
+            f"sizing map {name} to {entries}",
+        )
+
+    def set_data(self, section: str, value: bytes) -> None:
+        """Give a data section its first content before load."""
+        _check(
+            self._bpf.bpf_map__set_initial_value(
+                self._map(section), value, ctypes.c_size_t(len(value))
+            ),
+            f"setting {section}",
+        )
+
+    def reuse(self, name: str, fd: int) -> None:
+        """Use a map that exists already instead of making one."""
+        _check(self._bpf.bpf_map__reuse_fd(self._map(name), fd), f"reusing map {name}")
+
+    def load(self, program: str) -> None:
+        """Verify and load.  Raises HostError with the verifier's last words."""
+        pointer = self._program(program)
+        self._bpf.bpf_program__set_log_buf(pointer, self._log, ctypes.c_size_t(_LOG_BYTES))
+        result = self._bpf.bpf_object__load(self._pointer)
+        if result < 0:
+            lines = [line for line in self._log.value.decode(errors="replace").splitlines() if line]
+            said = f"; the verifier says: {' / '.join(lines[-4:])}" if lines else ""
+            number = -result if result < -1 else ctypes.get_errno()
+            failure = _failure(number, f"loading {self._name}")
+            raise HostError(f"{failure}{said}")
+
+    def _program(self, name: str) -> ctypes.c_void_p:
+        pointer = self._bpf.bpf_object__find_program_by_name(self._pointer, name.encode())
+        if not pointer:
+            raise HostError(f"{self._name} has no program {name}; reinstall Remainder")
+        return ctypes.c_void_p(pointer)
+
+    def program_fd(self, name: str) -> int:
+        """A descriptor of a loaded program, the caller's to close."""
+        return os.dup(self._bpf.bpf_program__fd(self._program(name)))
+
+    def map(self, name: str) -> Map:
+        """A loaded map, the caller's to close."""
+        return Map(os.dup(self._bpf.bpf_map__fd(self._map(name))))
+
+    def btf(self) -> bytes:
+        """The object's type information, raw."""
+        pointer = self._bpf.bpf_object__btf(self._pointer)
+        size = ctypes.c_uint32()
+        data = self._bpf.btf__raw_data(ctypes.c_void_p(pointer), ctypes.byref(size))
+        return ctypes.string_at(data, size.value)
+
+    def close(self) -> None:
+        """Free the object; what was loaded lives on by its descriptors and pins."""
+        self._bpf.bpf_object__close.restype = None
+        self._bpf.bpf_object__close(self._pointer)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Object]:
+    """An object file, closed at the end."""
+    opened_object = Object(path)
+    try:
+        yield opened_object
+    finally:
+        opened_object.close()
+
+
+def _object_info(fd: int, info: Any, what: str) -> None:
+    size = ctypes.c_uint32(ctypes.sizeof(info))
+    _check(
+        library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size)),
+        what,
+    )
+
+
+def program_id(fd: int) -> int:
+    """The kernel's number of a loaded program."""
+    info = _ProgramInfo()
+    _object_info(fd, info, "reading a program's id")
+    return int(info.id)
+
+
+def program_size(fd: int) -> int:
+    """Instructions of a loaded program after verification (8 bytes each)."""
+    info = _ProgramInfo()
+    _object_info(fd, info, "reading a program's size")
+    return int(info.xlated_prog_len) // 8
+
+
+def link_target(fd: int) -> tuple[int, int]:
+    """(program id, ifindex) of an XDP link; ifindex 0 means its device is gone."""
+    info = _LinkInfo()
+    _object_info(fd, info, "reading a link")
+    return int(info.prog_id), int(info.ifindex)
+
+
+def attach(program_fd: int, ifindex: int, mode: str) -> int:
+    """Attach to an interface, ``mode`` native or generic; returns the link's descriptor."""
+    opts = _LinkCreateOpts(sz=ctypes.sizeof(_LinkCreateOpts), flags=XDP_FLAGS[mode])
+    return _check(
+        library().bpf_link_create(program_fd, ifindex, XDP, ctypes.byref(opts)),
+        f"attaching in {mode} mode",
+    )
+
+
+def update_link(link_fd: int, program_fd: int) -> None:
+    """Let a link run another program; no packet falls between the two."""
+    _check(library().bpf_link_update(link_fd, program_fd, None), "replacing the program")
+
+
+def detach(link_fd: int) -> None:
+    """Detach now; only dropping the last reference would leave it to a worker, for later."""
+    _check(library().bpf_link_detach(link_fd), "detaching")
+
+
+def pin(fd: int, path: Path) -> None:
+    """Give a kernel object a name in the BPF file system, so that it outlives us."""
+    _check(library().bpf_obj_pin(fd, str(path).encode()), f"pinning {path}")
+
+
+def pinned(path: Path) -> int:
+    """A descriptor of what is pinned at a path."""
+    return _check(library().bpf_obj_get(str(path).encode()), f"opening {path}")
+
+
+def test_run(program_fd: int, frame: bytes) -> tuple[int, bytes]:
+    """Run an XDP program on one frame: (verdict, frame afterwards).
+
+    The kernel refuses frames below 14 bytes.
+    """
+    output = ctypes.create_string_buffer(len(frame) + 256)
+    source = ctypes.create_string_buffer(frame, len(frame))
+    opts = _TestRunOpts(
+        sz=ctypes.sizeof(_TestRunOpts),
+        data_in=ctypes.addressof(source),
+        data_out=ctypes.addressof(output),
+        data_size_in=len(frame),
+        data_size_out=len(output),
+        repeat=1,
+    )
+    _check(
+        library().bpf_prog_test_run_opts(program_fd, ctypes.byref(opts)),
+        f"running a frame of {len(frame)} bytes",
+    )
+    return int(opts.retval), output.raw[: opts.data_size_out]
+
+
+@functools.cache
+def possible_cpus() -> int:
+    """How many values a per-CPU element has."""
+    return _check(library().libbpf_num_possible_cpus(), "counting CPUs")

@@ -1,0 +1,119 @@
+"""Where the running data plane is found: the BPF file system and /run.
+
+::
+
+    /sys/fs/bpf/remainder/NODE/balancer/link         what is attached
+    /sys/fs/bpf/remainder/NODE/balancer/N/program    what it runs, N counts up
+    /sys/fs/bpf/remainder/NODE/balancer/N/MAP…
+    /run/remainder/NODE.json                         names for the numbers (state.py)
+
+Law: the data plane outlives the process.  Both places live until reboot.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from remainder.errors import HostError
+from remainder.kernel import dataplane, libbpf
+from remainder.kernel.dataplane import Dataplane
+
+BPFFS: Final = Path("/sys/fs/bpf")
+ROLE: Final = "balancer"
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A data plane that runs, found by its pins."""
+
+    link_fd: int
+    ifindex: int  # 0: the device is gone
+    folder: Path
+    dataplane: Dataplane
+
+
+def ensure_bpffs() -> None:
+    """Mount the BPF file system if it is not.  Raises HostError if that fails."""
+    if is_mounted():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"bpf", str(BPFFS).encode(), b"bpf", 0, b"mode=0700") != 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise HostError(
+            f"the BPF file system is not mounted at {BPFFS} and mounting it fails ({reason}); "
+            f"as root: mount -t bpf bpf {BPFFS}"
+        )
+
+
+def is_mounted() -> bool:
+    """Whether the BPF file system is where we need it."""
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return any(line.split()[1:3] == [str(BPFFS), "bpf"] for line in mounts)
+
+
+def folder_of(node: str) -> Path:
+    """A node's folder; the BPF file system allows no dots in names."""
+    return BPFFS / "remainder" / node.replace(".", "~") / ROLE
+
+
+def find(node: str) -> Attached | None:
+    """What runs for a node; None if nothing is pinned."""
+    link = folder_of(node) / "link"
+    if not link.exists():
+        return None
+    link_fd = libbpf.pinned(link)
+    program_id, ifindex = libbpf.link_target(link_fd)
+    for folder in _generations(node):
+        try:
+            found = dataplane.from_pins(folder)
+        except HostError:
+            continue  # half written when its process died
+        if found.program_id == program_id:
+            return Attached(link_fd, ifindex, folder, found)
+        found.close()
+    os.close(link_fd)
+    raise HostError(
+        f"{link} runs a program that is not pinned beside it; "
+        f"`remainder detach --node {node}` removes it"
+    )
+
+
+def next_folder(node: str) -> Path:
+    """A folder for a new program and its maps."""
+    last = max((int(folder.name) for folder in _generations(node)), default=0)
+    return folder_of(node) / str(last + 1)
+
+
+def remove_others(node: str, keep: Path) -> None:
+    """Remove the programs and maps that no longer run."""
+    for folder in _generations(node):
+        if folder != keep:
+            dataplane.unpin(folder)
+
+
+def remove(node: str) -> None:
+    """Detach: the link goes first, then what it ran."""
+    folder = folder_of(node)
+    link = folder / "link"
+    if link.exists():
+        link_fd = libbpf.pinned(link)
+        if libbpf.link_target(link_fd)[1]:
+            libbpf.detach(link_fd)
+        os.close(link_fd)
+        link.unlink()
+    dataplane.unpin(folder)
+    parent = folder.parent
+    if parent.exists() and not any(parent.iterdir()):
+        parent.rmdir()
+
+
+def _generations(node: str) -> Iterator[Path]:
+    folder = folder_of(node)
+    if not folder.exists():
+        return
+    yield from sorted(entry for entry in folder.iterdir() if entry.name.isdecimal())

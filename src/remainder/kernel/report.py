@@ -1,0 +1,105 @@
+"""What runs on this machine, as plain values: the answer behind ``status``.
+
+Look-only: opens pins for reading, changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from remainder.errors import HostError
+from remainder.kernel import counters, libbpf, pins, state
+from remainder.kernel.image import OwnerName
+from remainder.outcome import Outcome
+
+
+def report(node: str) -> dict[str, Any]:
+    """Everything about a node's data plane.  Raises HostError if it has none."""
+    noted = state.read(node)
+    if noted is None:
+        names = ", ".join(state.nodes()) or "none"
+        raise HostError(f"nothing runs here for node {node!r}; nodes that do: {names}")
+    if os.geteuid() != 0 and not os.access(pins.folder_of(node), os.R_OK):
+        raise HostError("reading the counters takes root; try with sudo")
+    attached = pins.find(node)
+    if attached is None:
+        raise HostError(
+            f"node {node!r} has notes but no data plane at {pins.folder_of(node)}: it was removed "
+            f"by hand, or this shell sees another /sys (`ip netns exec` does; use nsenter --net)"
+        )
+    try:
+        return _plain(noted, attached)
+    finally:
+        attached.dataplane.close()
+        os.close(attached.link_fd)
+
+
+def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
+    maps = attached.dataplane.maps
+    numbers: dict[OwnerName, int] = {
+        (service.name, server.name): server.counter
+        for service in noted.services
+        for server in service.servers
+    }
+    sent = counters.servers(maps, numbers)
+    seen = counters.outcomes(maps)
+    return {
+        "node": noted.node,
+        "interface": noted.interface,
+        "mode": noted.mode,
+        "attached": attached.ifindex != 0,
+        "process": noted.pid if Path(f"/proc/{noted.pid}").exists() else None,
+        "file": noted.file,
+        "published": noted.published,
+        "fingerprint": {
+            "file": noted.fingerprint_file,
+            "tables": noted.fingerprint_tables,
+            "program": noted.fingerprint_program,
+        },
+        "program": {
+            "id": attached.dataplane.program_id,
+            "instructions": libbpf.program_size(attached.dataplane.program_fd),
+        },
+        "assigned": noted.assigned,
+        "services": [_service(service, sent) for service in noted.services],
+        "outcomes": {
+            outcome.value: {"packets": count.packets, "bytes": count.bytes}
+            for outcome, count in seen.items()
+        },
+        "seen": {
+            "packets": sum(count.packets for count in seen.values()),
+            "bytes": sum(count.bytes for count in seen.values()),
+        },
+    }
+
+
+def _service(service: state.ServiceState, sent: dict[OwnerName, counters.Count]) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "vip": service.vip,
+        "port": service.port,
+        "protocol": service.protocol,
+        "key": service.key,
+        "table": service.table,
+        "slots": service.slots,
+        "method": service.method,
+        "servers": [
+            {
+                "name": server.name,
+                "address": server.address,
+                "mac": server.mac,
+                "weight": server.weight,
+                "slots": server.slots,
+                "packets": sent[service.name, server.name].packets,
+                "bytes": sent[service.name, server.name].bytes,
+            }
+            for server in service.servers
+        ],
+    }
+
+
+def meaning(outcome: str) -> str:
+    """What a non-zero count of an outcome means to an operator."""
+    return next(known.normal for known in Outcome if known == outcome)

@@ -1,0 +1,116 @@
+"""Names for the numbers in the kernel: what a running node wrote down about itself.
+
+The data plane needs none of it; ``status`` and the next start do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from remainder.errors import HostError
+
+RUN: Final = Path("/run/remainder")
+
+
+class ServerState(Struct, frozen=True, kw_only=True):
+    """A server of a service, and its counter."""
+
+    name: str
+    address: str
+    weight: int
+    slots: int  # how many it owns
+    counter: int
+    mac: str | None = None
+
+
+class ServiceState(Struct, frozen=True, kw_only=True):
+    """A service as it runs."""
+
+    name: str
+    vip: str
+    port: int | str
+    protocol: str
+    key: str
+    table: str
+    slots: int
+    method: str
+    servers: list[ServerState]
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """What a node runs."""
+
+    node: str
+    pid: int
+    file: str
+    interface: str
+    mode: str
+    published: int  # how often, by this process
+    fingerprint_file: str
+    fingerprint_tables: str
+    fingerprint_program: str
+    assigned: list[str]  # VIPs that were put on the interface
+    managed: list[str]  # neighbours that are kept resolved
+    services: list[ServiceState]
+
+
+def path_of(node: str) -> Path:
+    """Where a node's state is."""
+    return RUN / f"{node}.json"
+
+
+def read(node: str) -> State | None:
+    """A node's state; None if there is none, or it is of another version."""
+    try:
+        return msgspec.json.decode(path_of(node).read_bytes(), type=State)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def nodes() -> list[str]:
+    """Every node with a state on this machine."""
+    return sorted(path.stem for path in RUN.glob("*.json"))
+
+
+def write(state: State) -> None:
+    """Replace a node's state in one step."""
+    path = path_of(state.node)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+    temporary.rename(path)
+
+
+def remove(node: str) -> None:
+    """Forget a node."""
+    path_of(node).unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(node: str) -> Iterator[None]:
+    """Hold the node's lock.  Raises HostError if another process does."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    path = RUN / f"{node}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(descriptor, 32).decode(errors="replace").strip()
+            raise HostError(
+                f"node {node!r} is run already by process {holder or 'unknown'}; "
+                f"stop that one first, or choose another --node"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

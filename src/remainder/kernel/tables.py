@@ -1,0 +1,113 @@
+"""The running tables: fill a half out of sight, publish it in one write.
+
+Law: no packet sees a mixture of two plans, none waits for one.
+Twin: bpf/maps.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from remainder.flow import Address
+from remainder.kernel import abi
+from remainder.kernel.image import Capacity, Image
+from remainder.kernel.libbpf import Map
+
+_MEMBARRIER: Final = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
+_MEMBARRIER_CMD_GLOBAL: Final = 1
+
+
+class Tables:
+    """Seeds, services, rows and owners of a loaded program, mapped into this process."""
+
+    def __init__(self, maps: Mapping[str, Map], capacity: Capacity) -> None:
+        self.capacity = capacity
+        self._live_memory = _mapped(maps["live"])
+        self._live = abi.Live.from_buffer(self._live_memory)
+        self._seeds = _array(maps["seeds"], np.dtype("<u8"))
+        self._services = _array(maps["services"], abi.SERVICE)
+        self._rows = _array(maps["rows"], np.dtype("<u2"))
+        self._owners = _array(maps["owners"], abi.OWNER)
+        self._addresses: dict[Address, list[int]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def half(self) -> int:
+        """The half that packets read now."""
+        return int(self._live.half) & 1
+
+    def set_own_mac(self, mac: bytes) -> None:
+        """Frames to this address are ours; one aligned store."""
+        self._live.mac = abi.raw(mac)
+
+    def publish(self, image: Image) -> None:
+        """Make an image the current one: fill the other half, then one 64-bit store.
+
+        On return no packet reads the half that was current before.
+        """
+        with self._lock:
+            half = 1 - self.half
+            _fill(self._seeds, half, image.seeds)
+            _fill(self._services, half, image.services)
+            _fill(self._rows, half, image.rows)
+            _fill(self._owners, half, image.owners)
+            for word, value in enumerate(image.secret):
+                self._live.secret[half].v[word] = value
+            self._live.half = half
+            self._addresses = _positions(image)
+        wait_for_packets_in_flight()
+
+    def set_mac(self, address: Address, mac: bytes) -> None:
+        """A neighbour has this MAC now: one aligned store for each service it serves."""
+        word = np.uint64(abi.raw(mac + b"\x01\x00"))
+        with self._lock:
+            start = self.half * self.capacity.owners
+            words = self._owners.view("<u8").reshape(len(self._owners), -1)
+            for position in self._addresses.get(address, ()):
+                words[start + position, 0] = word
+
+    def adopt(self, image: Image) -> None:
+        """Know the current half, which a process before us filled with this image."""
+        self._addresses = _positions(image)
+
+
+def wait_for_packets_in_flight() -> None:
+    """Return when every packet that was being handled at the call has left the program.
+
+    XDP programs run under RCU, and membarrier's global form waits for it.
+    """
+    number = _MEMBARRIER.get(os.uname().machine)
+    if number is not None:
+        ctypes.CDLL(None, use_errno=True).syscall(number, _MEMBARRIER_CMD_GLOBAL, 0, 0)
+
+
+def _positions(image: Image) -> dict[Address, list[int]]:
+    positions: dict[Address, list[int]] = {}
+    for position, address in enumerate(image.addresses):
+        positions.setdefault(address, []).append(position)
+    return positions
+
+
+def _mapped(kernel_map: Map) -> mmap.mmap:
+    stride = -(-kernel_map.value_size // 8) * 8
+    return mmap.mmap(kernel_map.fd, max(stride * kernel_map.max_entries, 1))
+
+
+def _array(kernel_map: Map, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+    """The whole map as an array; the kernel pads elements to eight bytes, ours need none."""
+    memory = _mapped(kernel_map)
+    size = kernel_map.value_size * kernel_map.max_entries
+    return np.frombuffer(memory, dtype=dtype, count=size // dtype.itemsize)
+
+
+def _fill(table: npt.NDArray[np.generic], half: int, content: npt.NDArray[np.generic]) -> None:
+    start = half * (len(table) // 2)
+    table[start : start + len(content)] = content

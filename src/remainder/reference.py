@@ -1,0 +1,189 @@
+"""What happens to a packet: docs/packets.md as a program, a function per section.
+
+START READING AT ``process``, with the page beside it; sections 1 to 5 are in _wire.py.
+Claims: 1-14, 17-33.
+Twin: the balancer's program in bpf/.  They share no code, only the page; the test
+suite feeds both the same frames and compares the outcome and every byte.
+Rule: clear before fast; a frame goes in, a value comes out, nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from remainder._wire import (
+    ECHO_REPLY,
+    ECHO_REQUEST,
+    ETHERNET_BYTES,
+    EXTENSION_HEADERS,
+    ICMP_OF,
+    IP_BYTES,
+    IPV4,
+    IPV6,
+    DecidedError,
+    Ip,
+    Packet,
+    ethernet,
+    packet,
+    word,
+)
+from remainder.flow import Address, Flow
+from remainder.outcome import Outcome
+from remainder.plan import Plan, PlannedService
+
+ECHO_TTL: Final = 64
+UNICAST_FIRST_BYTES: Final = range(1, 224)
+"""of IPv4 addresses"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a balancer knows of its segment."""
+
+    mac: bytes
+    """its own MAC address, 6 bytes"""
+    macs: Mapping[Address, bytes]
+    """server address → MAC address, 6 bytes; a server that is missing is not resolved"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a frame."""
+
+    outcome: Outcome
+    frame: bytes | None = None
+    """the new bytes of a frame that is sent, else None: every other frame stays as it is"""
+    service: str | None = None
+    """the name of the service whose rules decided, if the packet came to one"""
+    server: str | None = None
+    """the name of the owner of the slot, if the packet came to one"""
+
+
+def process(plan: Plan, node: Node, frame: bytes) -> Result:
+    """What the balancer does with one Ethernet frame that comes in."""
+    if len(frame) >= ETHERNET_BYTES and frame[:6] != node.mac:
+        return Result(Outcome.OTHER_MAC)
+    try:
+        version, ip_at = ethernet(frame)
+        if all(vip.version != version for vip in plan.vips):
+            return Result(Outcome.NOT_VIP)
+        return _decide(plan, node, frame, packet(frame, version, ip_at))
+    except DecidedError as decided:
+        return Result(decided.outcome)
+
+
+def read(frame: bytes) -> Flow | None:
+    """The flow that a frame belongs to, or quotes, whoever it is sent to.
+
+    None where no plan could make anything of the frame: not IP, malformed, too
+    many headers, or an error about a packet that its destination did not send.
+    """
+    try:
+        version, ip_at = ethernet(frame)
+        return packet(frame, version, ip_at).flow
+    except DecidedError:
+        return None
+
+
+def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
+    """Section 6, which asks 7, 8 and 9."""
+    ip, flow = what.ip, what.flow
+    if ip.destination not in plan.vips:
+        return Result(Outcome.NOT_VIP)
+    if flow is None:
+        return Result(Outcome.NO_SERVICE)
+    planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
+    if what.is_fragment and not _is_forwarded_fragment(planned, flow):
+        return _stopped_fragment(plan, planned, flow)
+    if not _names_protocol(planned) and _is_answerable_echo(frame, ip):
+        return Result(Outcome.ECHO_ANSWERED, _echo_reply(frame, ip))
+    if planned is None:
+        return Result(Outcome.NO_SERVICE)
+    sent = Outcome.FORWARDED_ERROR if what.is_error else Outcome.FORWARDED
+    return _forward(planned, planned.key.number(flow, plan.secret), node, frame, sent)
+
+
+def _is_forwarded_fragment(planned: PlannedService | None, flow: Flow) -> bool:
+    """Section 7, step 1."""
+    return (
+        planned is not None
+        and planned.service.fragments == "forward"
+        and not (flow.version == IPV6 and flow.protocol in EXTENSION_HEADERS)
+    )
+
+
+def _stopped_fragment(plan: Plan, planned: PlannedService | None, flow: Flow) -> Result:
+    """Section 7, steps 2 to 4."""
+    if planned is not None:
+        return Result(Outcome.FRAGMENT_DROPPED, service=planned.name)
+    for other in (candidate.service for candidate in plan.services):
+        has_port = other.port_number is not None
+        takes_protocol = other.protocol_number in (flow.protocol, None)
+        if other.ip == flow.dst_ip and has_port and takes_protocol:
+            return Result(Outcome.FRAGMENT_DROPPED)
+    return Result(Outcome.NO_SERVICE)
+
+
+def _names_protocol(planned: PlannedService | None) -> bool:
+    """Section 8: only such a service takes echo requests."""
+    return planned is not None and planned.service.protocol_number is not None
+
+
+def _is_answerable_echo(frame: bytes, ip: Ip) -> bool:
+    """Section 8: an echo request, whole and plain, from one machine."""
+    is_plain = not ip.is_fragment and ip.payload_at - ip.at == IP_BYTES[ip.version]
+    if not is_plain or ip.protocol != ICMP_OF[ip.version]:
+        return False
+    kind, code = frame[ip.payload_at], frame[ip.payload_at + 1]
+    return kind == ECHO_REQUEST[ip.version] and code == 0 and _is_unicast(ip.source)
+
+
+def _is_unicast(address: Address) -> bool:
+    first_byte = address.packed[0]
+    if address.version == IPV4:
+        return first_byte in UNICAST_FIRST_BYTES
+    return first_byte != 0xFF and not address.is_unspecified
+
+
+def _echo_reply(frame: bytes, ip: Ip) -> bytes:
+    """Section 8: the answer to an echo request that has no options or extension headers."""
+    ttl_at, source_at = (ip.at + 8, ip.at + 12) if ip.version == IPV4 else (ip.at + 7, ip.at + 8)
+    icmp_at = ip.payload_at
+    reply = bytearray(frame)
+    reply[:12] = frame[6:12] + frame[:6]
+    reply[ttl_at] = ECHO_TTL
+    reply[source_at:icmp_at] = ip.destination.packed + ip.source.packed
+    reply[icmp_at] = ECHO_REPLY[ip.version]
+    if ip.version == IPV4:
+        _update_checksum(frame, reply, at=ip.at + 10, covers=ttl_at)
+    _update_checksum(frame, reply, at=icmp_at + 2, covers=icmp_at)
+    return bytes(reply)
+
+
+def _update_checksum(frame: bytes, reply: bytearray, *, at: int, covers: int) -> None:
+    """RFC 1624, equation 3, for the 16-bit word at ``covers``."""
+    inverted = 0xFFFF ^ word(frame, at)
+    old, new = word(frame, covers), word(reply, covers)
+    checksum = 0xFFFF ^ _ones_complement_sum(inverted, 0xFFFF ^ old, new)
+    reply[at : at + 2] = checksum.to_bytes(2, "big")
+
+
+def _ones_complement_sum(*words: int) -> int:
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def _forward(planned: PlannedService, key: int, node: Node, frame: bytes, sent: Outcome) -> Result:
+    """Section 9, steps 2 to 5: slot, owner, and the frame with its two new MAC addresses."""
+    owner = int(planned.table[key % planned.slots])
+    if owner >= len(planned.servers):
+        return Result(Outcome.NO_OWNER, service=planned.name)
+    server = planned.servers[owner]
+    mac = node.macs.get(server.ip)
+    if mac is None:
+        return Result(Outcome.UNRESOLVED, service=planned.name, server=server.name)
+    return Result(sent, mac + node.mac + frame[12:], service=planned.name, server=server.name)

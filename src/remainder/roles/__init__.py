@@ -1,0 +1,1 @@
+"""WHO is asking?  Each role turns the plan into something that runs on this machine."""

@@ -1,0 +1,55 @@
+"""Attach to an interface: native first, generic with a warning; never push another out."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from remainder.errors import HostError
+from remainder.kernel import libbpf
+from remainder.kernel.netlink import Interface
+
+
+def attach(
+    program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None]
+) -> tuple[int, str]:
+    """(link, mode): native first, generic with a warning that says what it costs."""
+    if mode in ("auto", "native"):
+        try:
+            link_fd = libbpf.attach(program_fd, interface.index, "native")
+        except HostError as error:
+            if libbpf.errno_of(error) in (errno.EBUSY, errno.EEXIST):
+                raise foreign_program(interface) from None
+            if mode == "native":
+                raise HostError(
+                    f"{interface.name} cannot run XDP natively ({error}, MTU {interface.mtu}); "
+                    f"use --mode generic, or a driver with XDP"
+                ) from None
+            warn(
+                f"{interface.name} cannot run XDP natively ({error}, MTU {interface.mtu}): running "
+                f"in generic mode, which costs about three times as much per packet"
+            )
+        else:
+            if interface.kind == "veth":
+                warn(
+                    f"{interface.name} is a veth in native mode: its peer needs an XDP program and "
+                    f"`tx` checksum offload off, or what is sent back vanishes; "
+                    f"--mode generic needs neither"
+                )
+            return link_fd, "native"
+    try:
+        return libbpf.attach(program_fd, interface.index, "generic"), "generic"
+    except HostError as error:
+        if libbpf.errno_of(error) in (errno.EBUSY, errno.EEXIST):
+            raise foreign_program(interface) from None
+        raise
+
+
+def foreign_program(interface: Interface) -> HostError:
+    """The sentence for an interface that runs somebody else's program."""
+    number = interface.xdp_program
+    return HostError(
+        f"{interface.name} runs another XDP program already"
+        f"{f' (id {number}, `bpftool prog show id {number}`)' if number else ''}; "
+        f"stop what attached it, or `ip link set dev {interface.name} xdp off`"
+    )

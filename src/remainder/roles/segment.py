@@ -1,0 +1,65 @@
+"""The servers of a plan on the balancer's segment: are they there, and at which MAC?
+
+Method l2 needs every server on the interface's own segment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from remainder.errors import HostError
+from remainder.flow import Address
+from remainder.kernel import netlink
+from remainder.kernel.netlink import Interface
+from remainder.plan import Plan
+
+RESOLVE_S: Final = 2.0
+"""How long a start waits for servers to answer ARP or neighbour discovery."""
+
+
+def addresses_of(plan: Plan) -> set[Address]:
+    """Every server address of a plan."""
+    return {server.ip for planned in plan.services for server in planned.servers}
+
+
+def check_servers(plan: Plan, interface: Interface) -> None:
+    """All servers must be on the interface's segment.  Raises HostError naming one that is not."""
+    for planned in plan.services:
+        for server in planned.servers:
+            reason = netlink.on_link(server.ip, interface.index)
+            if reason:
+                raise HostError(
+                    f"server {server.name!r} of service {planned.name!r}: {reason}; method "
+                    f"{planned.service.method} needs it on the segment of {interface.name}"
+                )
+
+
+def resolve(
+    plan: Plan, ifindex: int, known: dict[Address, bytes], warn: Callable[[str], None]
+) -> dict[Address, bytes]:
+    """The MACs of all servers; waits a little for those that nobody knows yet."""
+    wanted = addresses_of(plan)
+    netlink.keep_resolved(ifindex, wanted)
+    deadline_s = time.monotonic() + RESOLVE_S
+    macs = {address: mac for address, mac in known.items() if address in wanted}
+    while True:
+        for neighbour in netlink.neighbours(ifindex).values():
+            if neighbour.address in wanted and neighbour.valid and neighbour.mac:
+                macs[neighbour.address] = neighbour.mac
+        missing = wanted - macs.keys()
+        if not missing:
+            return macs
+        if time.monotonic() > deadline_s:
+            break
+        time.sleep(0.05)
+    for planned in plan.services:
+        for server in planned.servers:
+            if server.ip in missing:
+                warn(
+                    f"server {server.name!r} of service {planned.name!r} does not answer "
+                    f"{'ARP' if server.ip.version == 4 else 'neighbour discovery'} at "
+                    f"{server.address}: its packets are dropped as 'unresolved' until it does"
+                )
+    return macs

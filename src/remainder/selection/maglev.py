@@ -1,0 +1,105 @@
+"""Who owns a slot, the Maglev way: a change moves little more than its share.
+
+Source: Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load
+Balancer", NSDI 2016, section 3.4; weights as there hinted: an owner takes
+``weight`` turns per round.
+Twin: none; the kernel only reads the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from remainder.selection.types import Table
+
+DEFAULT_SLOTS: Final = 65_537
+
+_FREE: Final = -1
+_RANKED: Final = 256
+"""How many of the last slots are found by their rank, since the walk to them would be long."""
+
+
+def is_prime(number: int) -> bool:
+    """Trial division; numbers here stay below 2**20."""
+    if number < 2:
+        return False
+    return all(number % divisor for divisor in range(2, int(number**0.5) + 1))
+
+
+def permutation(name: str, slots: int) -> tuple[int, int]:
+    """(offset, skip): the owner likes slot ``(offset + j * skip) % slots`` j-th best.
+
+    Both come from one BLAKE2b of the name, so they are the same on every node.
+    """
+    digest = blake2b(name.encode(), digest_size=16, person=b"remainder-maglev").digest()
+    offset = int.from_bytes(digest[:8], "little") % slots
+    skip = int.from_bytes(digest[8:], "little") % max(slots - 1, 1) + 1
+    return offset, skip
+
+
+def turns(weights: Sequence[int], slots: int) -> npt.NDArray[np.intp]:
+    """Who takes the next free slot, turn by turn: shape (slots,), owner numbers.
+
+    An owner's turn *k* comes at time ``k / weight``, ties by order, so equal
+    weights give plain rounds and a weight of 3 takes three turns in each.
+    """
+    total = sum(weights)
+    owners, times = [], []
+    for owner, weight in enumerate(weights):
+        if weight:
+            # By the time (slots + owners) / total all together have had more than `slots` turns.
+            count = (slots + len(weights)) * weight // total
+            owners.append(np.full(count, owner, dtype=np.intp))
+            times.append(np.arange(1, count + 1) / weight)
+    owner_of, time_of = np.concatenate(owners), np.concatenate(times)
+    return owner_of[np.lexsort((owner_of, time_of))][:slots]
+
+
+def table(weights: Sequence[int], names: Sequence[str], slots: int | None = None) -> Table:
+    """Fill a table of ``slots`` (a prime) in turns: each owner takes its best free slot.
+
+    Returns an array of owner numbers, shape (slots,), dtype uint16.  The order
+    of the owners does not matter, only their names and weights do.
+    """
+    slots = slots or DEFAULT_SLOTS
+    by_name = sorted(range(len(names)), key=lambda owner: names[owner])
+    order = turns([weights[owner] for owner in by_name], slots).tolist()
+    places = [permutation(names[owner], slots) for owner in by_name]
+    at = [offset for offset, _ in places]
+    skips = [skip for _, skip in places]
+    filled = [_FREE] * slots
+    walked = max(slots - _RANKED, 0)
+    for owner in order[:walked]:
+        slot, skip = at[owner], skips[owner]
+        while filled[slot] != _FREE:
+            slot += skip
+            if slot >= slots:
+                slot -= slots
+        filled[slot] = owner
+        at[owner] = slot
+    owners = np.asarray(filled, dtype=np.intp)
+    _take_last(order[walked:], owners, at=at, skips=skips)
+    return np.asarray(by_name, dtype=np.uint16)[owners]
+
+
+def _take_last(
+    order: Sequence[int], owners: npt.NDArray[np.intp], *, at: Sequence[int], skips: Sequence[int]
+) -> None:
+    """Give the free slots of ``owners`` away, in turns too, without walking to them.
+
+    A free slot lies ``(slot - at) / skip`` steps ahead, divided modulo the number
+    of slots, which is a prime; the owner's best is the one with the fewest steps.
+    """
+    slots = len(owners)
+    free = np.flatnonzero(owners == _FREE)
+    inverse = {owner: pow(skips[owner], -1, slots) for owner in set(order)}
+    for owner in order:
+        steps = (free - at[owner]) % slots * inverse[owner] % slots
+        best = int(steps.argmin())
+        owners[free[best]] = owner
+        free = np.delete(free, best)

@@ -1,0 +1,1 @@
+"""WHERE does the configuration come from?"""

@@ -1,0 +1,72 @@
+"""Nothing crosses the kernel boundary by hand-copy unchecked."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from remainder.forwarding import METHODS
+from remainder.kernel import abi, libbpf
+from remainder.kernel.dataplane import BALANCER
+from tests.bpf.btf import Btf
+
+pytestmark = pytest.mark.bpf
+
+
+@pytest.fixture(scope="module")
+def btf() -> Btf:
+    """The types of the compiled balancer."""
+    with libbpf.opened(BALANCER) as opened:
+        return Btf(opened.btf())
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("service", abi.SERVICE), ("row", abi.ROW), ("owner", abi.OWNER), ("count", abi.COUNT)],
+)
+def test_arrays_have_the_layout_of_the_kernel(btf: Btf, name: str, dtype: np.dtype) -> None:
+    """Offsets and sizes of every field are the compiler's, and nothing is hidden between."""
+    fields = [(field, offset, kind.itemsize) for field, (kind, offset, *_) in dtype.fields.items()]
+
+    assert (dtype.itemsize, fields) == btf.layout(name)
+    assert dtype.itemsize == sum(size for _, _, size in fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "structure"),
+    [("secret", abi.Secret), ("live", abi.Live), ("settings", abi.Settings)],
+)
+def test_structures_have_the_layout_of_the_kernel(
+    btf: Btf, name: str, structure: type[ctypes.Structure]
+) -> None:
+    """Offsets and sizes of every field are the compiler's."""
+    fields = [
+        (field, getattr(structure, field).offset, getattr(structure, field).size)
+        for field, *_ in structure._fields_
+    ]
+
+    assert (ctypes.sizeof(structure), fields) == btf.layout(name)
+
+
+def test_outcomes_have_the_numbers_of_the_kernel(btf: Btf) -> None:
+    """Same names, same order, and Python knows all of them."""
+    expected = {f"OUTCOME_{outcome.name}": at for at, outcome in enumerate(abi.OUTCOMES)}
+
+    assert {**expected, "OUTCOME_MAX": len(expected)} == btf.enum("outcome")
+
+
+def test_features_and_flags_have_the_numbers_of_the_kernel(btf: Btf) -> None:
+    """Same names, same bits."""
+    assert {f"FEATURE_{item.name}": item.value for item in abi.Feature} == btf.enum("feature")
+    assert {f"SERVICE_{item.name}": item.value for item in abi.ServiceFlag} == btf.enum(
+        "service_flag"
+    )
+
+
+def test_methods_have_the_numbers_of_the_kernel(btf: Btf) -> None:
+    """Every method of the file is one of the kernel's."""
+    expected = {f"METHOD_{name.upper()}": method.number for name, method in METHODS.items()}
+
+    assert expected == btf.enum("method")

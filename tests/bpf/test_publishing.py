@@ -1,0 +1,179 @@
+"""Publishing is one write: no packet sees a mixture, and nothing grows."""
+
+from __future__ import annotations
+
+import random
+import threading
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from remainder.config import Config, Server, Service
+from remainder.flow import Flow
+from remainder.frame import frame_of
+from remainder.kernel import counters, dataplane, image
+from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
+from remainder.outcome import Outcome
+from remainder.plan import Plan, make_plan
+from remainder.reference import Node
+from tests.bpf.kernel import kernel
+
+pytestmark = pytest.mark.bpf
+
+VIP = IPv4Address("203.0.113.10")
+FRAMES = 30_000
+
+
+def _plan(key: str, table: str, first: int, servers: int) -> Plan:
+    return make_plan(
+        Config(
+            secret="00" * 16,
+            service=[
+                Service(
+                    name="web", vip=str(VIP), port=80, protocol="tcp", key=key, table=table,
+                    servers=[
+                        Server(name=f"s{number}", address=f"192.0.2.{number}")
+                        for number in range(first, first + servers)
+                    ],
+                )
+            ],
+        )
+    )  # fmt: skip
+
+
+def _flows(count: int) -> list[Flow]:
+    random_ = random.Random(count)
+    return [
+        Flow(IPv4Address(random_.getrandbits(32)), random_.randrange(65536), VIP, 80, 6)
+        for _ in range(count)
+    ]
+
+
+def test_no_packet_sees_a_mixture_of_two_plans() -> None:
+    """While two plans with nothing in common take turns, every packet gets the answer of one."""
+    one = _plan("src_ip + dst_ip", "modulo", 10, 7)
+    other = _plan("hash(src_ip, src_port)", "maglev", 100, 13)
+    both = made_up_macs(one) | {
+        address: b"\x02\x02" + mac[2:] for address, mac in made_up_macs(other).items()
+    }
+    capacity = image.capacity_for(other)
+    loaded = dataplane.load(capacity, image.features_of(one) | image.features_of(other))
+    tables = loaded.tables()
+    tables.set_own_mac(OWN_MAC)
+    images = []
+    for plan in (one, other):
+        numbers, _ = image.allocate_counters(plan, {})
+        images.append(image.image_of(plan, capacity, counters=numbers, macs=both))
+    tables.publish(images[0])
+    stop = threading.Event()
+    publications = 0
+
+    def publish() -> None:
+        nonlocal publications
+        while not stop.is_set():
+            publications += 1
+            tables.publish(images[publications % 2])
+
+    cases = [
+        (
+            frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC),
+            {both[plan.find(VIP, 80, 6).owner(plan.where(flow).slot).ip] for plan in (one, other)},
+        )
+        for flow in _flows(500)
+    ]
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    seen: set[bytes] = set()
+    try:
+        for number in range(FRAMES):
+            frame, answers = cases[number % len(cases)]
+            verdict, sent = loaded.run(frame)
+
+            assert verdict == 3
+            assert sent[:6] in answers
+            seen.add(sent[:6])
+    finally:
+        stop.set()
+        publisher.join()
+        loaded.close()
+
+    assert publications > 10
+    assert set(both.values()) == seen
+
+
+def test_a_new_mac_is_used_at_once_and_by_every_service_of_the_server() -> None:
+    """A neighbour moved: nothing is published, the next packet goes there."""
+    plan = _plan("src_ip", "modulo", 10, 1)
+    server = IPv4Address("192.0.2.10")
+    frame = frame_of(_flows(1)[0], source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
+    with kernel(plan, Node(mac=OWN_MAC, macs={})) as running:
+        unresolved = running.process(frame)
+        running.tables.set_mac(server, b"\x02\xaa\xaa\xaa\xaa\xaa")
+        resolved = running.process(frame)
+        running.tables.set_mac(server, b"\x02\xbb\xbb\xbb\xbb\xbb")
+        moved = running.process(frame)
+
+    assert Outcome.UNRESOLVED is unresolved.outcome
+    assert b"\x02\xaa\xaa\xaa\xaa\xaa" == resolved.frame[:6]
+    assert b"\x02\xbb\xbb\xbb\xbb\xbb" == moved.frame[:6]
+
+
+def test_a_slot_of_nobody_is_an_outcome_of_its_own() -> None:
+    """A broken table drops and says so; it never sends to somebody by chance."""
+    plan = _plan("src_ip", "modulo", 10, 2)
+    frame = frame_of(_flows(1)[0], source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
+    with kernel(plan, Node(mac=OWN_MAC, macs=made_up_macs(plan))) as running:
+        running.tables._rows[:] = 0xFFFF
+        nobody = running.process(frame)
+
+    assert Outcome.NO_OWNER is nobody.outcome
+
+
+def test_maps_hold_no_trace_of_the_flows_that_passed() -> None:
+    """100,000 flows later only counters differ: there is nothing else that could be written."""
+    plan = _plan("hash(src_ip, src_port)", "maglev", 10, 5)
+    with kernel(plan, Node(mac=OWN_MAC, macs=made_up_macs(plan))) as running:
+        maps = running.loaded.maps
+        before = {name: _content(maps[name]) for name in maps if name not in COUNTERS}
+        memory = {name: _memory(maps[name].fd) for name in maps}
+        for flow in _flows(100_000):
+            running.loaded.run(frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC))
+        after = {name: _content(maps[name]) for name in maps if name not in COUNTERS}
+        forwarded = running.outcomes()[Outcome.FORWARDED].packets
+
+        assert 100_000 == forwarded
+        assert forwarded == sum(count.packets for count in running.sent().values())
+        assert before == after
+        assert memory == {name: _memory(maps[name].fd) for name in maps}
+
+
+COUNTERS = {"outcomes", "servers"}
+
+
+def _content(kernel_map: dataplane.Map) -> bytes:
+    return b"".join(kernel_map.lookup(at) for at in range(kernel_map.max_entries))
+
+
+def _memory(fd: int) -> int:
+    """Bytes that the kernel charges for a map."""
+    lines = Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("memlock"))
+
+
+def test_a_larger_program_takes_the_counters_over() -> None:
+    """Replacing a program with another of other features keeps what was counted."""
+    plan = _plan("src_ip", "modulo", 10, 2)
+    frame = frame_of(_flows(1)[0], source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
+    with kernel(plan, Node(mac=OWN_MAC, macs=made_up_macs(plan))) as running:
+        running.process(frame)
+        old = running.loaded
+        new = dataplane.load(
+            old.capacity,
+            old.features | dataplane.Feature.HASH,
+            counters={name: old.maps[name] for name in COUNTERS},
+        )
+        before = counters.outcomes(new.maps)
+        new.close()
+
+    assert 1 == before[Outcome.FORWARDED].packets

@@ -1,0 +1,397 @@
+"""The balancer on a real kernel with real TCP and UDP (claims 1-14, 18-33)."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pyroute2 import IPRoute
+
+from remainder.kernel import netlink
+from remainder.lab import (
+    SCENES,
+    OneService,
+    Session,
+    hold_sessions,
+    http_sessions,
+    sessions_at,
+    torn,
+    transfer,
+    udp_exchanges,
+)
+from remainder.plan import Plan, make_plan
+from remainder.sources.file import load
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+SUM3 = "src_ip + dst_ip + dst_port"
+SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
+HASH = "hash(src_ip, src_port)"
+SECRET = "000102030405060708090a0b0c0d0e0f"
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[OneService]:
+    """Clients, router, balancer and four servers that serve."""
+    with SCENES["one-service"]() as built:
+        built.start_servers()
+        yield built
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_between_tests(scene: OneService) -> Iterator[None]:
+    """A failed test leaves no balancer to the next one."""
+    yield
+    for process in scene.balancers:
+        process.terminate()
+
+
+@contextmanager
+def balancing(scene: OneService, path: Path, text: str, *arguments: str) -> Iterator[Plan]:
+    """A balancer that runs for as long as the block does."""
+    path.write_text(text)
+    process = scene.start_balancer(path, *arguments)
+    try:
+        yield make_plan(load(path))
+    finally:
+        process.terminate()
+
+
+def status(scene: OneService) -> dict:
+    """``remainder status --json`` of the scene's balancer."""
+    done = scene.balancer.run(
+        [sys.executable, "-m", "remainder", "status", "--node", scene.node, "--json"]
+    )
+    return json.loads(done.stdout)["nodes"][0]
+
+
+def misdirected(plan: Plan, sessions: list[Session]) -> list[Session]:
+    """Sessions that met another server than the calculation names."""
+    return [item for item in sessions if plan.where(item.flow).server != item.server]
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+@pytest.mark.parametrize(
+    ("key", "table"), [(SUM3, "modulo"), (SUM5, "modulo"), (SUM5, "maglev"), (HASH, "maglev")]
+)
+def test_every_packet_of_a_session_reaches_the_server_the_calculation_names(
+    scene: OneService, tmp_path: Path, key: str, table: str, mode: str
+) -> None:
+    """TCP and UDP, IPv4 and IPv6; told by the servers' own counters."""
+    text = scene.config_text(key=key, table=table, secret=SECRET)
+    with (
+        balancing(scene, tmp_path / "r.toml", text, "--mode", mode) as plan,
+        scene.witnesses() as witnesses,
+    ):
+        sessions: list[Session] = []
+        for version in scene.versions:
+            sources = scene.client_addresses[version]
+            sessions += http_sessions(
+                scene.clients, scene.web(version), sources=sources, sessions=100
+            )
+            sessions += udp_exchanges(scene.clients, scene.echo(version), sources=sources, flows=50)
+        seen = sessions_at(witnesses.values())
+
+    assert [] == [item for item in sessions if not item.ok]
+    assert [] == misdirected(plan, sessions)
+    assert {} == torn({item.flow: seen[item.flow] for item in sessions})
+    assert 0 == sum(witness.lost for witness in witnesses.values())
+    for item in sessions:
+        assert {item.server} == set(seen[item.flow])
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+@pytest.mark.parametrize("version", [4, 6])
+def test_large_transfers_arrive_intact(
+    scene: OneService, tmp_path: Path, mode: str, version: int
+) -> None:
+    """50 MB up and 50 MB down through the balancer, checksums compared at both ends."""
+    with balancing(scene, tmp_path / "r.toml", scene.config_text(), "--mode", mode):
+        moved = transfer(
+            scene.clients,
+            scene.web(version),
+            source=scene.client_addresses[version][0],
+            length=50 * MEGABYTE,
+        )
+
+    assert [] == [item for item in moved if not item.ok]
+
+
+def test_nothing_is_lost_while_tables_are_published_and_the_process_is_killed(
+    scene: OneService, tmp_path: Path
+) -> None:
+    """1,000 short sessions and 200 open ones, through ten publications a second and kill -9."""
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text(key=SUM5))
+    process = scene.start_balancer(path, "--mode", "native")
+    stop = threading.Event()
+    killed = 0
+    published = 0
+
+    def disturb() -> None:
+        nonlocal process, killed, published
+        while not stop.is_set():
+            for _ in range(15):
+                process.send_signal(signal.SIGHUP)
+                published += 1
+                time.sleep(0.1)
+            process.kill()
+            killed += 1
+            process = scene.start_balancer(path, "--mode", "native")
+
+    sources = scene.client_addresses[4]
+    with hold_sessions(scene.clients, scene.web(), sources=sources, sessions=200) as held:
+        disturber = threading.Thread(target=disturb)
+        disturber.start()
+        short: list[Session] = []
+        deadline_s = time.monotonic() + 40
+        while (len(short) < 1000 or killed < 2) and time.monotonic() < deadline_s:
+            short += http_sessions(scene.clients, scene.web(), sources=sources, sessions=250)
+        stop.set()
+        disturber.join()
+        opened = held.stop()
+    plan = make_plan(load(path))
+    process.terminate()
+
+    assert len(short) >= 1000
+    assert killed >= 2
+    assert published >= 30
+    assert [] == [item for item in short if not item.ok]
+    assert 200 == len(opened)
+    assert [] == [item for item in opened if not item.ok]
+    assert [] == misdirected(plan, [*short, *opened])
+
+
+def test_the_outcomes_add_up_to_the_packets_of_the_interface(
+    scene: OneService, tmp_path: Path
+) -> None:
+    """What came in on the wire is what the outcomes sum to: nothing twice, nothing not at all."""
+    with balancing(scene, tmp_path / "r.toml", scene.config_text(), "--mode", "native"):
+        time.sleep(0.3)
+        first, before = status(scene), _received(scene)
+        http_sessions(scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=200)
+        time.sleep(0.3)
+        last, after = status(scene), _received(scene)
+    seen = last["seen"]["packets"] - first["seen"]["packets"]
+
+    assert seen > 1000
+    assert abs((after - before) - seen) <= 5  # neighbour traffic between the two looks
+
+
+def _received(scene: OneService) -> int:
+    return scene.balancer.netlink(
+        lambda ip: ip.get_links(ifname="eth0")[0].get("stats64").get("rx_packets")
+    )
+
+
+def test_a_ping_of_a_vip_is_answered(scene: OneService, tmp_path: Path) -> None:
+    """The balancer itself answers, over both families, whatever the servers do."""
+    program = (
+        "import socket,struct,sys\n"
+        "v6 = ':' in sys.argv[1]\n"
+        "f, p = (socket.AF_INET6, 58) if v6 else (socket.AF_INET, 1)\n"
+        "s = socket.socket(f, socket.SOCK_RAW, p)\n"
+        "s.settimeout(3)\n"
+        "m = bytearray(struct.pack('!BBHHH', 128 if v6 else 8, 0, 0, 77, 1) + b'x' * 32)\n"
+        "t = sum(struct.unpack('!20H', m)); t = (t & 0xffff) + (t >> 16)\n"
+        "m[2:4] = struct.pack('!H', ~t & 0xffff)\n"
+        "s.sendto(bytes(m), (sys.argv[1], 0))\n"
+        "while True:\n"
+        "    data, peer = s.recvfrom(2048)\n"
+        "    if peer[0] == sys.argv[1]: break\n"
+        "print('answered')\n"
+    )
+    with balancing(scene, tmp_path / "r.toml", scene.config_text()):
+        for version in scene.versions:
+            done = scene.clients.run([sys.executable, "-c", program, scene.vips[version]])
+
+            assert "answered" == done.stdout.strip()
+        outcomes = status(scene)["outcomes"]
+
+    assert len(scene.versions) == outcomes["echo_answered"]["packets"]
+
+
+def test_a_bad_new_file_is_refused_and_the_old_one_goes_on(
+    scene: OneService, tmp_path: Path
+) -> None:
+    """One sentence, and the next good file is taken."""
+    path = tmp_path / "r.toml"
+    good = scene.config_text(key=SUM3)
+    path.write_text(good)
+    process = scene.start_balancer(path)
+    path.write_text(good.replace("dst_port", "dst_prt"))
+    refused = process.wait_for("warning: the new file is refused")
+    sessions = http_sessions(
+        scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=50
+    )
+    plan = make_plan_of(good, tmp_path)
+    path.write_text(scene.config_text(key=SUM5))
+    process.wait_for("published")
+    later = http_sessions(
+        scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=50
+    )
+    process.terminate()
+
+    assert "dst_prt" in refused
+    assert [] == [item for item in sessions if not item.ok]
+    assert [] == misdirected(plan, sessions)
+    assert [] == misdirected(make_plan(load(path)), later)
+
+
+def make_plan_of(text: str, folder: Path) -> Plan:
+    """The plan of a file's text."""
+    path = folder / "other.toml"
+    path.write_text(text)
+    return make_plan(load(path))
+
+
+def test_a_stopped_balancer_leaves_nothing_behind(scene: OneService, tmp_path: Path) -> None:
+    """No program, no pins, no notes; packets go up the stack again."""
+    with balancing(scene, tmp_path / "r.toml", scene.config_text()):
+        pass
+
+    assert not Path(f"/sys/fs/bpf/remainder/{scene.node}").exists()
+    assert not Path(f"/run/remainder/{scene.node}.json").exists()
+    assert None is scene.balancer.call(_attached)
+
+
+def _attached() -> int | None:
+    return netlink.interface("eth0").xdp_program
+
+
+def test_kept_data_planes_go_on_until_they_are_detached(scene: OneService, tmp_path: Path) -> None:
+    """``--keep`` leaves the data plane alone with the packets; ``detach`` stops it."""
+    with balancing(scene, tmp_path / "r.toml", scene.config_text(), "--keep"):
+        pass
+    sessions = http_sessions(
+        scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=20
+    )
+    alone = status(scene)
+    scene.balancer.run([sys.executable, "-m", "remainder", "detach", "--node", scene.node])
+
+    assert [] == [item for item in sessions if not item.ok]
+    assert alone["process"] is None
+    assert None is scene.balancer.call(_attached)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--interface", "eth9"], "there is no interface 'eth9' here"),
+        (["--interface", "lo"], "is reached through eth0"),
+        (["--interface", "eth0", "--node", "a b"], "'a b' is no name of a node"),
+    ],
+)
+def test_a_first_runs_mistakes_get_one_sentence(
+    scene: OneService, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    """What, and what to do next; nothing is attached."""
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text())
+    complaint = _fails(scene, ["run", str(path), *arguments])
+
+    assert sentence in complaint
+    assert None is scene.balancer.call(_attached)
+
+
+def _fails(scene: OneService, arguments: list[str]) -> str:
+    """Run a command that must fail with one sentence on stderr."""
+    done = subprocess.run(
+        scene.balancer.inside([sys.executable, "-m", "remainder", *arguments]),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.returncode in (1, 2), done.stderr
+    assert "Traceback" not in done.stderr
+    assert 1 == len(done.stderr.strip().splitlines())
+    assert done.stderr.startswith("remainder: ")
+    return done.stderr
+
+
+def test_another_xdp_program_is_named_and_left_alone(scene: OneService, tmp_path: Path) -> None:
+    """A second balancer on the interface is refused, and the first goes on."""
+    path = tmp_path / "r.toml"
+    with balancing(scene, path, scene.config_text()):
+        complaint = _fails(scene, ["run", str(path), "--interface", "eth0", "--node", "other"])
+        again = _fails(scene, ["run", str(path), "--interface", "eth0", "--node", scene.node])
+        sessions = http_sessions(
+            scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=20
+        )
+
+    assert "runs another XDP program already" in complaint
+    assert "is run already by process" in again
+    assert [] == [item for item in sessions if not item.ok]
+
+
+def test_servers_that_cannot_serve_are_named(scene: OneService, tmp_path: Path) -> None:
+    """One that answers no ARP, and one that lacks the VIP."""
+    text = scene.config_text(servers=["s1"]).replace("192.0.2.11", "192.0.2.99", 1)
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    process = scene.start_balancer(path)
+    unreachable = process.wait_for("warning: server 's1' of service 'web' does not answer ARP")
+    process.terminate()
+    vip = f"{scene.vips[4]}/32"
+    path.write_text(scene.config_text(servers=["s1"]))
+    scene.servers["s1"].netlink(_address, "del", vip)
+    process = scene.start_balancer(path)
+    without_vip = process.wait_for("warning: server 's1' of service 'web' (192.0.2.11) does not")
+    process.terminate()
+    scene.servers["s1"].netlink(_address, "add", vip)
+
+    assert "192.0.2.99" in unreachable
+    assert f"ip addr add {vip} dev lo" in without_vip
+
+
+def _address(ip: IPRoute, verb: str, address: str) -> None:
+    (loopback,) = ip.link_lookup(ifname="lo")
+    ip.addr(verb, index=loopback, address=address.split("/", maxsplit=1)[0], prefixlen=32)
+
+
+def test_a_file_that_needs_another_program_is_taken_without_loss(
+    scene: OneService, tmp_path: Path
+) -> None:
+    """More families, another kind of key, 400 services: a new program in the old link."""
+    path = tmp_path / "r.toml"
+    small = scene.config_text(key=SUM3).split("[[service]]")
+    path.write_text("[[service]]" + small[1])
+    process = scene.start_balancer(path, "--mode", "native")
+    before = status(scene)
+    sources = scene.client_addresses[4]
+    with hold_sessions(scene.clients, scene.web(), sources=sources, sessions=100) as held:
+        time.sleep(0.5)
+        more = "".join(
+            "[[service]]"
+            + small[2]
+            .replace('"echo"', f'"echo-{number}"')
+            .replace("port = 7", f"port = {1000 + number}")
+            .replace(SUM3, HASH)
+            for number in range(400)
+        )
+        large = f'secret = "{SECRET}"\n' + "[[service]]".join(small) + more
+        path.write_text(large)
+        process.wait_for("published")
+        sessions = http_sessions(scene.clients, scene.web(6), sources=scene.client_addresses[6])
+        time.sleep(0.5)
+        opened = held.stop()
+    after = status(scene)
+    process.terminate()
+
+    assert before["program"]["id"] != after["program"]["id"]
+    assert 404 == len(after["services"])
+    assert [] == [item for item in [*opened, *sessions] if not item.ok]
+    assert [] == misdirected(make_plan(load(path)), [*opened, *sessions])
+    web = sum(server["packets"] for server in after["services"][0]["servers"])
+    assert web >= 2 * sum(item.requests for item in opened)  # counted across the change

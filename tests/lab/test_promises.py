@@ -1,0 +1,297 @@
+"""What docs/limits.md and docs/operations.md say of a running balancer, on a real kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pyroute2 import IPRoute
+
+from remainder.kernel import pins, state
+from remainder.lab import SCENES, OneService, Session, hold_sessions, http_sessions
+from remainder.lab.numbering import BALANCER
+from remainder.plan import Plan, make_plan
+from remainder.sources.file import load
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
+BPF_MAP_TYPE_ARRAY = 2
+BPF_MAP_TYPE_PERCPU_ARRAY = 6
+SECRET = "000102030405060708090a0b0c0d0e0f"
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[OneService]:
+    """Clients, router, balancer and four servers that serve."""
+    with SCENES["one-service"]() as built:
+        built.start_servers()
+        yield built
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_between_tests(scene: OneService) -> Iterator[None]:
+    """A failed test leaves no balancer to the next one."""
+    yield
+    for process in scene.balancers:
+        process.terminate()
+
+
+def plan_of(path: Path) -> Plan:
+    return make_plan(load(path))
+
+
+def remainder(scene: OneService, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return scene.balancer.run([sys.executable, "-m", "remainder", *arguments])
+
+
+def status(scene: OneService) -> dict:
+    done = remainder(scene, "status", "--node", scene.node, "--json")
+    return json.loads(done.stdout)["nodes"][0]
+
+
+@contextmanager
+def unplugged(scene: OneService, name: str) -> Iterator[None]:
+    scene.wires[name].down()
+    try:
+        yield
+    finally:
+        scene.wires[name].up()
+
+
+def to(plan: Plan, sessions: list[Session], server: str) -> set[str]:
+    """The clients whose sessions the calculation gives to a server; the key reads no port."""
+    return {item.client for item in sessions if plan.where(item.flow).server == server}
+
+
+@pytest.mark.parametrize("table", ["modulo", "maglev"])
+def test_a_change_of_servers_resets_exactly_the_sessions_that_move(
+    scene: OneService, tmp_path: Path, table: str
+) -> None:
+    """Not one more, not one less, than the two plans say; the new owner answers with a reset."""
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text(key=SUM5, table=table))
+    process = scene.start_balancer(path)
+    before = plan_of(path)
+    with hold_sessions(
+        scene.clients,
+        scene.web(),
+        sources=scene.client_addresses[4],
+        sessions=200,
+        interval_s=0.2,
+    ) as held:
+        path.write_text(scene.config_text(key=SUM5, table=table, servers=["s1", "s2", "s3"]))
+        process.wait_for("published")
+        time.sleep(1)
+        sessions = held.stop()
+    after = plan_of(path)
+    process.terminate()
+    moved = {
+        item.client
+        for item in sessions
+        if before.where(item.flow).server != after.where(item.flow).server
+    }
+
+    assert 200 == len(sessions)
+    assert len(moved) > 20
+    assert moved == {item.client for item in sessions if not item.ok}
+    assert all("Connection reset" in item.errors[0] for item in sessions if not item.ok)
+
+
+def test_a_dead_server_keeps_its_share_and_its_last_mac(scene: OneService, tmp_path: Path) -> None:
+    """Its clients time out, the others notice nothing, and it serves again when it is back."""
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text())
+    process = scene.start_balancer(path)
+    sources = scene.client_addresses[4]
+    with unplugged(scene, "s2"):
+        sessions = http_sessions(
+            scene.clients, scene.web(), sources=sources, sessions=100, timeout_s=1.0
+        )
+        looked = status(scene)
+    again = http_sessions(scene.clients, scene.web(), sources=sources, sessions=100)
+    process.terminate()
+    lost = to(plan_of(path), sessions, "s2")
+    servers = {server["name"]: server for server in looked["services"][0]["servers"]}
+
+    assert len(lost) > 10
+    assert lost == {item.client for item in sessions if not item.ok}
+    assert scene.servers["s2"].mac("eth0") == servers["s2"]["mac"]
+    assert 0 == looked["outcomes"]["unresolved"]["packets"]
+    assert [] == [item for item in again if not item.ok]
+
+
+def test_an_assigned_vip_is_found_where_no_router_has_a_route(
+    scene: OneService, tmp_path: Path
+) -> None:
+    """The balancer answers ARP and neighbour discovery for it, and the servers do not."""
+    path = tmp_path / "r.toml"
+    path.write_text(_assigning(scene))
+    for version, vip in scene.vips.items():
+        scene.router.netlink(_route, vip, version=version, interface="eth0")
+    process = scene.start_balancer(path)
+    sessions = [
+        session
+        for version in scene.versions
+        for session in http_sessions(
+            scene.clients,
+            scene.web(version),
+            sources=scene.client_addresses[version],
+            sessions=50,
+        )
+    ]
+    forwarded = status(scene)["outcomes"]["forwarded"]["packets"]
+    process.terminate()
+    for version, vip in scene.vips.items():
+        scene.router.netlink(_route, vip, version=version, gateway=BALANCER[version])
+    plan = plan_of(path)
+
+    assert [] == [item for item in sessions if not item.ok]
+    assert [] == [item for item in sessions if plan.where(item.flow).server != item.server]
+    assert forwarded > len(sessions)
+
+
+def _assigning(scene: OneService) -> str:
+    """A file for the scene whose balancer takes the VIPs."""
+    return scene.config_text(mode="auto").replace('mode = "auto"', "assign_vips = true")
+
+
+def _route(
+    ip: IPRoute, vip: str, *, version: int, interface: str | None = None, gateway: str | None = None
+) -> None:
+    """Find the VIP on the segment itself, or by way of a gateway, as before."""
+    (index,) = ip.link_lookup(ifname="eth0")
+    prefix = f"{vip}/{32 if version == 4 else 128}"
+    ip.route("replace", dst=prefix, **({"oif": index} if interface else {"gateway": gateway}))
+
+
+def test_a_port_of_an_assigned_vip_without_a_service_is_the_balancers_own(
+    scene: OneService, tmp_path: Path
+) -> None:
+    """What listens on every address of the balancer answers at the VIP too."""
+    path = tmp_path / "r.toml"
+    path.write_text(_assigning(scene))
+    listen = (
+        "import socket\n"
+        "server = socket.create_server(('', 2222))\n"
+        "print('ready', flush=True)\n"
+        "server.accept()[0].send(b'the balancer itself')\n"
+    )
+    ask = (
+        "import socket, sys\n"
+        "with socket.create_connection((sys.argv[1], 2222), 3) as session:\n"
+        "    print(session.recv(100).decode())\n"
+    )
+    process = scene.start_balancer(path)
+    listener = scene.balancer.popen([sys.executable, "-c", listen])
+    listener.wait_for("ready")
+    answer = scene.clients.run([sys.executable, "-c", ask, scene.vips[4]])
+    process.terminate()
+    listener.terminate()
+
+    assert "the balancer itself" == answer.stdout.strip()
+
+
+def test_a_large_mtu_costs_native_mode_and_is_named(tmp_path: Path) -> None:
+    """A veth of MTU 9000 runs XDP in generic mode, with a warning, or not at all."""
+    path = tmp_path / "r.toml"
+    # The far end of a wire cannot run a native program with that MTU either.
+    with SCENES["one-service"](
+        servers=1, clients=1, ipv6=False, mtu=9000, pass_all=lambda _: None
+    ) as scene:
+        path.write_text(scene.config_text())
+        native = remainder(
+            scene, "run", str(path), "--interface", "eth0", "--node", scene.node,
+            "--mode", "native",
+        )  # fmt: skip
+        process = scene.start_balancer(path)
+        warned = process.wait_for("warning: eth0 cannot run XDP natively")
+        mode = status(scene)["mode"]
+
+    assert 1 == native.returncode
+    assert "MTU 9000); use --mode generic" in native.stderr
+    assert "MTU 9000): running in generic mode" in warned
+    assert "generic" == mode
+
+
+def test_a_new_program_takes_over_and_no_session_notices(scene: OneService, tmp_path: Path) -> None:
+    """A file that needs other code, then an upgrade of the code itself; both under traffic."""
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text(key=SUM5))
+    process = scene.start_balancer(path)
+    with hold_sessions(
+        scene.clients,
+        scene.web(),
+        sources=scene.client_addresses[4],
+        sessions=200,
+        interval_s=0.1,
+    ) as held:
+        looks = [status(scene)]
+        text = scene.config_text(key=SUM5, secret=SECRET)
+        udp = text.index('name = "echo"')
+        path.write_text(text[:udp] + text[udp:].replace(SUM5, "hash(src_ip)"))
+        process.wait_for("published")
+        looks.append(status(scene))
+        process.kill()
+        _seem_older(scene.node)
+        process = scene.start_balancer(path)
+        time.sleep(0.5)
+        looks.append(status(scene))
+        sessions = held.stop()
+    process.terminate()
+    counts = [look["outcomes"]["forwarded"]["packets"] for look in looks]
+
+    assert 3 == len({look["program"]["id"] for look in looks})
+    assert [] == [item for item in sessions if not item.ok]
+    assert counts[0] > 0
+    assert sorted(set(counts)) == counts
+
+
+def test_the_data_plane_does_not_grow_with_traffic(scene: OneService, tmp_path: Path) -> None:
+    """Claim 5: arrays of a size fixed at load, and as much memory after 1,000 sessions."""
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text(key=SUM5))
+    process = scene.start_balancer(path)
+    before = _maps(scene.node)
+    sessions = http_sessions(
+        scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=1000
+    )
+    after = _maps(scene.node)
+    process.terminate()
+
+    assert [] == [item for item in sessions if not item.ok]
+    assert len(before) >= 6
+    assert {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY} == {kind for kind, _ in before.values()}
+    assert before == after
+
+
+def _maps(node: str) -> dict[str, tuple[int, int]]:
+    """Name → (enum bpf_map_type, bytes) of every pinned map."""
+    attached = pins.find(node)
+    assert attached is not None
+    found = {
+        name: _type_and_bytes(kernel_map.fd) for name, kernel_map in attached.dataplane.maps.items()
+    }
+    attached.dataplane.close()
+    os.close(attached.link_fd)
+    return found
+
+
+def _type_and_bytes(fd: int) -> tuple[int, int]:
+    lines = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii").splitlines()
+    told = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return int(told["map_type"]), int(told["memlock"])
+
+
+def _seem_older(node: str) -> None:
+    """As if the notes were those of a version with another program."""
+    path = state.path_of(node)
+    noted = json.loads(path.read_text())
+    path.write_text(json.dumps(noted | {"fingerprint_program": "0" * 64}))

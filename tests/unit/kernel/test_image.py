@@ -1,0 +1,80 @@
+"""A plan as bytes: laid out where the kernel looks for it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remainder.kernel import abi, image
+from remainder.kernel.image import Capacity
+from remainder.plan import Plan
+from tests.strategies import plans
+
+
+def _image(plan: Plan) -> tuple[Capacity, image.Image]:
+    capacity = image.need_of(plan)
+    numbers, _ = image.allocate_counters(plan, {})
+    return capacity, image.image_of(plan, capacity, counters=numbers, macs={})
+
+
+@given(plans())
+def test_every_slot_leads_to_the_owner_of_the_plan(plan: Plan) -> None:
+    """Through first_slot, the rows and first_owner, as the kernel goes."""
+    _, made = _image(plan)
+    for planned in plan.services:
+        match = abi.match_of(
+            port=planned.service.port_number or 0,
+            protocol=planned.service.protocol_number or 0,
+            version=planned.service.ip.version,
+        )
+        packed = planned.service.ip.packed.rjust(16, b"\0")
+        (entry,) = (
+            item
+            for item in made.services
+            if int(item["match"]) == match
+            and int(item["vip_lo"])
+            == abi.raw(packed[8:] if planned.service.ip.version == 6 else packed[12:])
+            and int(item["vip_hi"]) == abi.raw(packed[:8])
+        )
+        first_slot, first_owner = int(entry["first_slot"]), int(entry["first_owner"])
+
+        assert planned.slots == int(entry["slots"])
+        for slot in range(planned.slots):
+            owner = first_owner + int(made.rows[first_slot + slot])
+            assert (planned.name, planned.owner(slot).name) == made.owner_names[owner]
+
+
+@given(plans())
+def test_an_image_fits_what_it_said_it_needs(plan: Plan) -> None:
+    """need_of is enough, and capacity_for is more."""
+    capacity, made = _image(plan)
+
+    assert capacity.buckets == len(made.seeds)
+    assert capacity.services == len(made.services)
+    assert capacity.rows * 4 == len(made.rows)
+    assert capacity.owners == len(made.owners)
+    assert image.capacity_for(plan).holds(capacity)
+
+
+@given(plans(), plans())
+def test_a_server_keeps_its_counter(before: Plan, after: Plan) -> None:
+    """Wherever it stands in the new file; nobody shares one, and only new ones start at zero."""
+    old, _ = image.allocate_counters(before, {})
+    new, fresh = image.allocate_counters(after, old)
+
+    assert len(new) == len(set(new.values()))
+    for name, number in new.items():
+        assert (number not in fresh) == (name in old)
+        assert name not in old or old[name] == number
+
+
+@given(plans(), st.data())
+def test_unresolved_owners_are_marked(plan: Plan, data: st.DataObject) -> None:
+    """An owner without a MAC is not resolved; with one it carries it."""
+    addresses = sorted({server.ip for item in plan.services for server in item.servers}, key=str)
+    known = data.draw(st.sets(st.sampled_from(addresses)))
+    numbers, _ = image.allocate_counters(plan, {})
+    macs = dict.fromkeys(known, b"\x02\x00\x00\x00\x00\x07")
+    made = image.image_of(plan, image.need_of(plan), counters=numbers, macs=macs)
+
+    assert [int(address in known) for address in made.addresses] == made.owners["resolved"].tolist()

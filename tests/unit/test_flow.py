@@ -1,0 +1,145 @@
+"""A flow is a value; endpoints and protocols are read as people write them."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remainder.errors import ConfigError
+from remainder.flow import (
+    PROTOCOLS,
+    Flow,
+    endpoint,
+    parse_endpoint,
+    parse_protocol,
+    protocol_name,
+)
+from tests.strategies import flows
+
+CLIENT, VIP = ip_address("198.51.100.7"), ip_address("203.0.113.10")
+VIP6 = ip_address("2001:db8::10")
+
+ip_addresses = st.ip_addresses(v=4) | st.ip_addresses(v=6)
+
+
+@given(flows())
+def test_reversing_twice_changes_nothing(flow: Flow) -> None:
+    assert flow == flow.reversed().reversed()
+
+
+@given(flows())
+def test_the_sides_change_places_in_the_other_direction(flow: Flow) -> None:
+    back = flow.reversed()
+
+    assert (flow.src_ip, flow.src_port) == (back.dst_ip, back.dst_port)
+    assert (flow.dst_ip, flow.dst_port) == (back.src_ip, back.src_port)
+    assert (flow.protocol, flow.version) == (back.protocol, back.version)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ((CLIENT, 1, VIP6, 80, 6), "flow: 198.51.100.7 and 2001:db8::10 are of different families"),
+        ((CLIENT, 65536, VIP, 80, 6), "flow: source port 65536 is outside 0..65535"),
+        ((CLIENT, 1, VIP, -1, 6), "flow: destination port -1 is outside 0..65535"),
+        ((CLIENT, 1, VIP, 80, 256), "flow: protocol 256 is outside 0..255"),
+    ],
+)
+def test_what_no_packet_can_have_is_no_flow(fields: tuple[object, ...], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Flow(*fields)  # type: ignore[arg-type]
+
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("flow", "text"),
+    [
+        (Flow(CLIENT, 40000, VIP, 80, 6), "198.51.100.7:40000 → 203.0.113.10:80 tcp"),
+        (Flow(VIP6, 53, VIP6, 53, 17), "[2001:db8::10]:53 → [2001:db8::10]:53 udp"),
+        (Flow(CLIENT, 0, VIP, 0, 47), "198.51.100.7 → 203.0.113.10 gre"),
+        (Flow(VIP6, 0, VIP6, 0, 253), "2001:db8::10 → 2001:db8::10 253"),
+    ],
+)
+def test_a_flow_reads_as_people_write_it(flow: Flow, text: str) -> None:
+    assert text == str(flow)
+
+
+@given(ip_addresses, st.integers(0, 0xFFFF))
+def test_an_endpoint_reads_back_what_it_writes(address: object, port: int) -> None:
+    assert (address, port) == parse_endpoint(endpoint(address, port))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "port"),
+    [
+        ("203.0.113.10", VIP, 0),
+        ("203.0.113.10:80", VIP, 80),
+        ("203.0.113.10:00080", VIP, 80),
+        ("2001:db8::10", VIP6, 0),
+        ("[2001:db8::10]", VIP6, 0),
+        ("[2001:db8::10]:443", VIP6, 443),
+        ("[203.0.113.10]:80", VIP, 80),
+    ],
+)
+def test_an_endpoint_may_be_written_in_these_ways(text: str, address: object, port: int) -> None:
+    assert (address, port) == parse_endpoint(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "'' is no address; write 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80"),
+        ("example.org:80", "'example.org:80' is no address; write"),
+        ("203.0.113.10:", "'203.0.113.10:' is no address; write"),
+        ("203.0.113.10:http", "'203.0.113.10:http' is no address; write"),
+        ("203.0.113.010", "'203.0.113.010' is no address; write"),
+        ("203.0.113.10:٨٠", "'203.0.113.10:٨٠' is no address; write"),
+        ("203.0.113.10:65536", "port 65536 in 203.0.113.10:65536 is outside 0..65535"),
+        ("203.0.113.10:" + "9" * 5000, "port 99999999999999999999 in 203.0.113.10:999"),
+        (
+            "fe80::1%eth0",
+            "'fe80::1%eth0' has a zone, a packet has none; leave '%' and the rest out",
+        ),
+    ],
+)
+def test_what_is_no_endpoint_is_refused_with_what_to_write(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_endpoint(text, "DESTINATION")
+
+    assert caught.value.problem.startswith(sentence)
+    assert caught.value.where == "DESTINATION"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [*PROTOCOLS.items(), ("TCP", 6), ("0", 0), ("132", 132), ("255", 255)]
+)
+def test_a_protocol_is_a_name_or_a_number(text: str, number: int) -> None:
+    assert number == parse_protocol(text)
+
+
+@pytest.mark.parametrize("text", ["", "any", "256", "-1", "6.0", "٦", "9" * 5000])
+def test_what_is_no_protocol_is_refused_with_the_names_there_are(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no protocol; write tcp, udp, .* or a number up to"):
+        parse_protocol(text)
+
+
+@given(st.integers(0, 255))
+def test_a_protocol_reads_back_what_it_writes(number: int) -> None:
+    assert number == parse_protocol(protocol_name(number))
+
+
+@given(st.text())
+def test_any_text_is_read_or_a_config_error(text: str) -> None:
+    for parse in (parse_endpoint, parse_protocol):
+        try:
+            parse(text)
+        except ConfigError as error:
+            sentence = str(error)
+        else:
+            sentence = ""
+
+        assert "\n" not in sentence

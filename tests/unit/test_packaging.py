@@ -1,0 +1,112 @@
+"""What is shipped works where it lands: a source distribution, and a wheel made from it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+ELF: Final = b"\x7fELF"
+EM_BPF: Final = 247
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+    return done.stdout
+
+
+def pip(*arguments: str | Path) -> str:
+    """pip, kept from fetching anything."""
+    return run(
+        sys.executable, "-m", "pip", *arguments,
+        "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    run(sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", folder)
+    (archive,) = folder.iterdir()
+    return archive
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the source distribution, so that nothing of this tree helps."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-build-isolation", "--wheel-dir", folder, sdist)
+    (archive,) = folder.iterdir()
+    return archive
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    pip("install", "--target", folder, wheel)
+    return folder
+
+
+def test_the_wheel_has_every_program_compiled_with_its_types(wheel: Path) -> None:
+    sources = (ROOT / "src" / "remainder" / "bpf").glob("*.bpf.c")
+    wanted = {f"remainder/bpf/{source.with_suffix('.o').name}" for source in sources}
+
+    with zipfile.ZipFile(wheel) as archive:
+        objects = {name for name in archive.namelist() if name.endswith(".o")}
+        contents = [archive.read(name) for name in sorted(objects)]
+
+    assert wanted == objects
+    for content in contents:
+        assert ELF == content[:4]
+        assert EM_BPF == int.from_bytes(content[18:20], sys.byteorder)
+        assert b".BTF\0" in content
+
+
+def test_the_objects_do_not_tell_where_they_were_compiled(wheel: Path) -> None:
+    """Two nodes that compiled the same source can compare what they run."""
+    with zipfile.ZipFile(wheel) as archive:
+        objects = [archive.read(name) for name in archive.namelist() if name.endswith(".o")]
+
+    assert not [content for content in objects if b"/tmp" in content or b"/home" in content]
+
+
+def test_the_wheel_is_for_machines_that_can_load_its_objects(wheel: Path) -> None:
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+
+    assert wheel.name.endswith(f"-py3-none-{platform}.whl")
+
+
+def test_the_wheel_carries_all_licences(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        licences = {Path(name).name for name in archive.namelist() if "/licenses/" in name}
+
+    assert {"LICENSE", "GPL-2.0-only.txt", "BSD-2-Clause.txt"} == licences
+
+
+def test_what_is_installed_has_the_command(installed: Path) -> None:
+    script = installed / "bin" / "remainder"
+
+    assert os.access(script, os.X_OK)
+
+    run(
+        sys.executable, "-c",
+        "import remainder, importlib.metadata as m; "
+        f"assert remainder.__file__.startswith({str(installed)!r}); "
+        f"d, = m.distributions(name='remainder', path=[{str(installed)!r}]); "
+        "e, = d.entry_points; assert e.name == 'remainder'; assert callable(e.load())",
+        cwd=installed,
+    )  # fmt: skip

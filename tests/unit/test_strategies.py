@@ -1,0 +1,40 @@
+"""What Hypothesis draws is valid, and gets everywhere."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import Phase, find, given, settings
+
+from remainder.config import Config
+from remainder.outcome import Outcome
+from remainder.reference import process
+from tests import recipes, strategies
+from tests.segment import NODE, PLAN, run
+
+
+@given(strategies.configs())
+def test_every_drawn_file_is_one_that_could_be_written(config: Config) -> None:
+    assert config == msgspec.convert(msgspec.to_builtins(config), Config, strict=True)
+
+
+@pytest.mark.parametrize("wanted", [one for one in Outcome if one != Outcome.NO_OWNER])
+def test_the_drawn_frames_come_to_every_outcome_a_plan_allows(wanted: Outcome) -> None:
+    def has_it(case: strategies.Case) -> bool:
+        return any(wanted == process(case.plan, case.node, one).outcome for one in case.frames)
+
+    quick = settings(max_examples=200, phases=[Phase.generate], database=None, deadline=None)
+
+    assert has_it(find(strategies.cases(), has_it, settings=quick))
+
+
+@given(strategies.cases())
+def test_drawn_frames_are_of_a_size_that_the_kernel_takes(case: strategies.Case) -> None:
+    assert [] == [len(frame) for frame in case.frames if not 14 <= len(frame) <= 600]
+
+
+def test_an_empty_recipe_is_a_plain_packet_to_the_first_service() -> None:
+    frame = recipes.frame(b"", recipes.aims_of(PLAN), NODE.mac)
+
+    assert Outcome.FORWARDED == run(frame).outcome
+    assert PLAN.services[0].name == run(frame).service
