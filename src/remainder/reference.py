@@ -1,7 +1,7 @@
 """What happens to a packet: docs/packets.md as a program, a function per section.
 
 START READING AT ``process``, with the page beside it; sections 1 to 5 are in _wire.py.
-Claims: 1-14, 17-33.
+Claims: 1-14, 17-27, 31-33.
 Twin: the balancer's program in bpf/.  They share no code, only the page; the test
 suite feeds both the same frames and compares the outcome and every byte.
 Rule: clear before fast; a frame goes in, a value comes out, nothing is remembered.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -330,7 +331,7 @@ def test_another_xdp_program_is_named_and_left_alone(scene: OneService, tmp_path
             scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=20
         )
 
-    assert "runs another XDP program already" in complaint
+    assert re.search(r"eth0 runs another XDP program already \(id \d+", complaint)
     assert "is run already by process" in again
     assert [] == [item for item in sessions if not item.ok]
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The balancer: every packet to the server that the calculation names.
  *
- * Claims 1 to 14, 17 to 33.  Twin: roles/balancer.py loads it; reference.py
+ * Claims 1 to 14, 17 to 27, 31 to 33.  Twin: roles/balancer.py loads it; reference.py
  * judges it.  docs/packets.md is the contract.
  * No session state: nothing is written but counters.
  */

@@ -73,7 +73,7 @@ def silent_servers(plan: Plan, interface: Interface, macs: Mapping[Address, byte
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as packets:
             packets.bind((interface.name, 0))
             _ask(packets, waiting, interface.mac, own)
-    except PermissionError:
+    except OSError:  # not allowed to: without CAP_NET_RAW, or by the unit of the service
         return []
     return list(waiting.values())
 

@@ -79,7 +79,8 @@ def interface(name: str) -> Interface:
 def _interface(link: Any) -> Interface:
     info = link.get("linkinfo")
     xdp = link.get("xdp")
-    native, generic = (xdp.get("drv_prog_id"), xdp.get("skb_prog_id")) if xdp else (None, None)
+    native = xdp.get("xdp_drv_prog_id") if xdp else None
+    generic = xdp.get("xdp_skb_prog_id") if xdp else None
     address = link.get("address") or "00:00:00:00:00:00"
     return Interface(
         index=link["index"],

@@ -13,7 +13,9 @@ Law: the data plane outlives the process.  Both places live until reboot.
 from __future__ import annotations
 
 import ctypes
+import enum
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ from remainder.kernel.dataplane import Dataplane
 
 BPFFS: Final = Path("/sys/fs/bpf")
 ROLE: Final = "balancer"
+LOOKS: Final = 20
+LOOK_S: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,15 @@ class Attached:
     ifindex: int  # 0: the device is gone
     folder: Path
     dataplane: Dataplane
+
+
+class Changing(enum.Enum):
+    """A look at the pins that came between two programs."""
+
+    CHANGING = enum.auto()
+
+
+CHANGING: Final = Changing.CHANGING
 
 
 def ensure_bpffs() -> None:
@@ -63,10 +76,25 @@ def folder_of(node: str) -> Path:
 
 def find(node: str) -> Attached | None:
     """What runs for a node; None if nothing is pinned."""
+    for _ in range(LOOKS):
+        found = _find(node)
+        if found is not CHANGING:
+            return found
+        time.sleep(LOOK_S)  # a process is putting a new program in its place
+    raise HostError(
+        f"{folder_of(node) / 'link'} runs a program that is not pinned beside it; "
+        f"`remainder detach --node {node}` removes it"
+    )
+
+
+def _find(node: str) -> Attached | Changing | None:
     link = folder_of(node) / "link"
-    if not link.exists():
+    try:
+        link_fd = libbpf.pinned(link)
+    except HostError:
+        if link.exists():
+            raise
         return None
-    link_fd = libbpf.pinned(link)
     program_id, ifindex = libbpf.link_target(link_fd)
     for folder in _generations(node):
         try:
@@ -77,10 +105,7 @@ def find(node: str) -> Attached | None:
             return Attached(link_fd, ifindex, folder, found)
         found.close()
     os.close(link_fd)
-    raise HostError(
-        f"{link} runs a program that is not pinned beside it; "
-        f"`remainder detach --node {node}` removes it"
-    )
+    return CHANGING
 
 
 def next_folder(node: str) -> Path:

@@ -97,9 +97,14 @@ def remove(node: str) -> None:
 @contextmanager
 def sole_writer(node: str) -> Iterator[None]:
     """Hold the node's lock.  Raises HostError if another process does."""
-    RUN.mkdir(parents=True, exist_ok=True)
     path = RUN / f"{node}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        RUN.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise HostError(
+            f"{path} cannot be written ({error.strerror}); run as root, or let the user write {RUN}"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
 """The balancer on this machine: attach, publish, follow, adopt, detach.
 
-Claims: 1b, 3-5, 18, 28, 31.
+Claims: 1b, 3-5, 18, 31.
 Twin: bpf/balancer.bpf.c.
 Laws: publishing is one write; the data plane outlives the process.
 """

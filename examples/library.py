@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""A tour of the library: what a file decides, and what a change of it would move.
+
+Needs no root and changes nothing::
+
+    python3 library.py
+"""
+
+# ruff: noqa: T201  (a tour talks by printing)
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from msgspec.structs import replace
+
+import remainder
+
+FILE = Path(__file__).parent / "web.toml"
+VIP = "203.0.113.10:80"
+
+
+def main() -> None:
+    """Load, ask, compare, and look at a frame."""
+    config = remainder.load(FILE)
+    plan = remainder.make_plan(config)
+
+    print("One packet, with its arithmetic:")
+    decision = plan.where(remainder.parse_flow("198.51.100.7:1234", VIP))
+    print("  " + "\n  ".join(decision.lines))
+
+    clients = [
+        remainder.parse_flow(f"198.51.100.{number}:{port}", VIP)
+        for number in range(1, 251)
+        for port in range(40000, 40020, 2)
+    ]
+    print(f"\n{len(clients):,} flows of 250 clients:")
+    for server, flows in sorted(Counter(plan.where(flow).server for flow in clients).items()):
+        print(f"  {server}  {flows:,}")
+
+    print("\nOne more server would move:")
+    s4 = remainder.Server(name="s4", address="192.0.2.14")
+    for table in remainder.ALGORITHMS:
+        before, after = (
+            remainder.make_plan(
+                remainder.Config(service=[replace(config.service[0], table=table, servers=servers)])
+            )
+            for servers in (config.service[0].servers, [*config.service[0].servers, s4])
+        )
+        moved = sum(before.where(flow).server != after.where(flow).server for flow in clients)
+        print(f"  {table}  {moved / len(clients):.0%} of them")
+
+    print("\nWhat is skewed about it:")
+    for skew in remainder.skews(config.service[0]):
+        print(f"  {skew.severity}: {skew.sentence}\n    {skew.arithmetic}")
+
+    print("\nA whole frame, as the data plane treats it:")
+    own, s1 = bytes.fromhex("02005e005302"), bytes.fromhex("02005e005311")
+    frame = remainder.frame_of(
+        decision.flow, source_mac=bytes.fromhex("02005e005301"), destination_mac=own
+    )
+    node = remainder.Node(mac=own, macs={plan.services[0].servers[0].ip: s1})
+    result = remainder.process(plan, node, frame)
+    print(f"  {result.outcome}: {frame[:14].hex()} becomes {(result.frame or b'')[:14].hex()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What the pages list is all there is: links, tests, keys, outcomes, sizes, messages."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+import remainder
+from remainder import config
+from remainder.selection.maglev import DEFAULT_SLOTS
+from tests.docs.pages import PACKAGE, PAGES, ROOT, name_of, prose_of, text_of
+
+
+def anchors(page: Path) -> set[str]:
+    """As the usual sites make them of headings."""
+    headings = re.findall(r"^#+ (.*)$", prose_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_and_test_that_is_named_exists(page: Path) -> None:
+    text = text_of(page)
+    named = re.findall(r"`((?:src|tests|docs|examples|scripts)/[\w./-]*)(?:::(\w+))?`", text)
+    missing = [
+        f"{path}::{symbol}" if symbol else path
+        for path, symbol in named
+        if not (ROOT / path).exists()
+        or (symbol and not re.search(rf"\b{symbol}\b", (ROOT / path).read_text("utf-8")))
+    ]
+
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_name_in_code_is_one_of_the_code(page: Path) -> None:
+    """A function or a key that was renamed is renamed on the pages too."""
+    names = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", prose_of(page)))
+
+    assert not {name for name in names if not re.search(rf"\b{name}\b", sources())}
+
+
+@cache
+def sources() -> str:
+    return "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("src", "tests/lab")
+        for path in (ROOT / folder).rglob("*.*")
+        if path.suffix in (".py", ".c", ".h")
+    )
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = text_of("docs/index.md")
+
+    assert not [
+        page.name
+        for page in (ROOT / "docs").glob("*.md")
+        if page.name != "index.md" and f"({page.name})" not in index
+    ]
+
+
+def test_every_limit_names_its_test_or_says_that_there_is_none() -> None:
+    entries = re.findall(r"^- .*(?:\n  .*)*", text_of("docs/limits.md"), re.MULTILINE)
+
+    assert entries
+    assert not [entry for entry in entries if not re.search(r"\bTests?\b|\bNo test\b", entry)]
+
+
+def test_the_sizes_on_the_page_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| ([a-z ]+) \| ([\d,]+) \|$", text_of("docs/limits.md"), re.MULTILINE)
+    sizes = {what: int(most.replace(",", "")) for what, most in rows}
+    (weight,) = (
+        field["maximum"]
+        for name, field in msgspec.json.schema(config.Server)["$defs"]["Server"][
+            "properties"
+        ].items()
+        if name == "weight"
+    )
+
+    assert {
+        "services in a file": config.MAX_SERVICES,
+        "servers of a service": config.MAX_SERVERS,
+        "weight of a server": weight,
+        "slots of a service": config.MAX_SLOTS,
+        "slots of all services": config.MAX_SLOTS_IN_FILE,
+    } == sizes
+
+
+@pytest.mark.parametrize("kind", ["Config", "Service", "Server", "Balancer"])
+def test_the_page_of_the_file_has_every_key(kind: str) -> None:
+    fields = msgspec.structs.fields(getattr(config, kind))
+    page = text_of("docs/file.md")
+
+    assert not [field.name for field in fields if f"| `{field.name}` |" not in page]
+    assert f"{DEFAULT_SLOTS:,}" in page
+
+
+@pytest.mark.parametrize("outcome", remainder.Outcome)
+def test_operations_says_what_to_do_about_every_outcome(outcome: remainder.Outcome) -> None:
+    assert f"| `{outcome.value}` |" in text_of("docs/operations.md")
+
+
+def test_the_changes_begin_with_this_version() -> None:
+    version = re.search(r'^version = "(.*)"$', text_of("pyproject.toml"), re.MULTILINE)
+
+    assert version is not None
+    assert re.search(rf"^## {re.escape(version[1])}\b", text_of("CHANGELOG.md"), re.MULTILINE)
+
+
+# -- messages ------------------------------------------------------------------------
+
+SPEAKERS: Final = {
+    "BadParameter", "Disagreement", "HostError", "Unsupported", "_say", "_warn", "say", "warn",
+}  # fmt: skip
+SHOWN_BY_THE_DEMO: Final = "demo"
+SHORTEST: Final = 12
+"""characters that tell one message from another"""
+
+
+def fragments(node: ast.expr) -> list[str]:
+    """What is fixed in a message, between what is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.JoinedStr):
+        return [part.value for part in node.values if isinstance(part, ast.Constant)]
+    return []
+
+
+def messages() -> list[tuple[str, str]]:
+    """(place, longest fixed part) of everything that a command complains of or tells."""
+    found = []
+    for module in sorted(PACKAGE.rglob("*.py")):
+        room = module.relative_to(PACKAGE).parts[0]
+        if room not in ("cli", "kernel", "roles") or module.stem.startswith(SHOWN_BY_THE_DEMO):
+            continue
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args:
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                longest = max(fragments(node.args[0]), key=len, default="").strip()
+                if name in SPEAKERS and len(longest) >= SHORTEST:
+                    found.append((f"{name_of(module)}:{node.lineno}", longest))
+    return found
+
+
+def test_operations_explains_every_message() -> None:
+    page = text_of("docs/operations.md")
+    found = messages()
+
+    assert len(found) > 20
+    assert not [f"{place}: {message}" for place, message in found if message not in page]
