@@ -27,6 +27,7 @@ find_python() {
 	return 1
 }
 
+# missing_packages run|test
 missing_packages() {
 	local has=$PATH:/sbin:/usr/sbin
 	command -v clang >/dev/null || echo clang
@@ -34,12 +35,18 @@ missing_packages() {
 	[ -r /usr/include/linux/bpf.h ] || echo linux-libc-dev
 	[[ $(PATH=$has ldconfig -p) == *"libbpf.so.1 "* ]] || echo libbpf1
 	command -v unshare nsenter >/dev/null || echo util-linux
+	# What the lab stands beside balancers; only root can open a lab.
+	if [ "$EUID" -eq 0 ]; then
+		PATH=$has command -v keepalived >/dev/null || echo keepalived
+		PATH=$has command -v nft >/dev/null || echo nftables
+	fi
 	.venv/bin/python -c '' 2>/dev/null || find_python >/dev/null || echo python3 python3-venv
 }
 
+# install_packages run|test
 install_packages() {
 	local missing log
-	missing=$(missing_packages | tr '\n' ' ')
+	missing=$(missing_packages "$1" | tr '\n' ' ')
 	[ -n "$missing" ] || return 0
 	command -v apt-get >/dev/null ||
 		stop "missing here: ${missing% } (by their Debian names); there is no apt-get, so install them by this system's own means"
@@ -57,7 +64,7 @@ install_packages() {
 		stop "apt-get could not install ${missing% } (its last words are above); cure that, or install them by hand"
 	fi
 	rm -f "$log"
-	missing=$(missing_packages | tr '\n' ' ')
+	missing=$(missing_packages "$1" | tr '\n' ' ')
 	[ -z "$missing" ] ||
 		stop "still missing after apt-get: ${missing% }; Debian 12, Ubuntu 24.04 or newer have what is needed"
 }
@@ -120,7 +127,7 @@ need_bpf() {
 
 # prepare run|test
 prepare() {
-	install_packages
+	install_packages "$1"
 	make_venv "$@"
 	compile_bpf
 }

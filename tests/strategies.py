@@ -16,12 +16,13 @@ from typing import Any, Final, Literal
 import msgspec
 from hypothesis import strategies as st
 
-from remainder.config import Config, Server, Service, validate
+from remainder.config import Config, Server, Service
 from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS, WITH_PORTS, Address, Flow
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
 from remainder.selection.key import FIELDS, PORT_FIELDS, parse_key
+from remainder.validation import validate
 from tests import frames as build
 from tests import recipes
 from tests.recipes import CLIENTS, OTHER_PROTOCOLS, SERVERS, VIPS, shares

@@ -7,21 +7,15 @@ Reading files is not done here, see sources/file.py.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from difflib import get_close_matches
 from ipaddress import ip_address
-from math import gcd
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from remainder.errors import ConfigError
-from remainder.flow import PROTOCOLS, WITH_PORTS, Address
+from remainder.flow import PROTOCOLS, Address
 from remainder.forwarding import METHODS
-from remainder.selection import ALGORITHMS, DEFAULT_SLOTS
-from remainder.selection.key import parse_key
-from remainder.selection.maglev import is_prime
+from remainder.selection import ALGORITHMS
 
 MAX_SLOTS: Final = 1_048_576
 """Most slots of one service: keeps the kernel's 128-bit arithmetic inside 64-bit words."""
@@ -31,6 +25,11 @@ MAX_SLOTS_IN_FILE: Final = 134_217_728
 
 MAX_SERVICES: Final = 16_384
 MAX_SERVERS: Final = 16_384
+MAX_MEMBERS: Final = 1_024
+
+MAC_PATTERN: Final = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$(?!\n)"
+CLUSTER_MAC: Final = "03:00:5e:52:4d:44"
+"""Locally administered, and a group address: switches send it everywhere."""
 
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$(?!\n)"
 
@@ -43,6 +42,29 @@ Name = Annotated[
     ),
 ]
 AddressText = Annotated[str, Meta(max_length=60, description="an IPv4 or IPv6 address")]
+KeyText = Annotated[
+    str,
+    Meta(
+        max_length=200,
+        description="a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'",
+    ),
+]
+TableName = Annotated[str, Meta(max_length=60, description=f"one of {', '.join(ALGORITHMS)}")]
+Slots = Annotated[
+    int, Meta(ge=1, le=MAX_SLOTS, description="for maglev: a prime, 65537 if not given")
+]
+Fragments = Annotated[
+    Literal["drop", "forward"],
+    Meta(description="what becomes of fragments, see docs/packets.md"),
+]
+Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 takes none")]
+InterfaceName = Annotated[
+    str, Meta(min_length=1, max_length=15, description="where the packets come in")
+]
+Mode = Annotated[
+    Literal["auto", "native", "generic"],
+    Meta(description="XDP mode; auto is native where the driver can, else generic"),
+]
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +72,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Name
     address: AddressText
-    weight: Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 takes none")] = 1
+    weight: Weight = 1
 
     def __post_init__(self) -> None:
         _check_address("address", self.address)
@@ -73,14 +95,8 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     protocol: Annotated[
         str, Meta(max_length=60, description=f"'any' or one of {', '.join(PROTOCOLS)}")
     ]
-    key: Annotated[
-        str,
-        Meta(
-            max_length=200,
-            description="a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'",
-        ),
-    ]
-    table: Annotated[str, Meta(max_length=60, description=f"one of {', '.join(ALGORITHMS)}")]
+    key: KeyText
+    table: TableName
     servers: Annotated[
         list[Server],
         Meta(
@@ -90,16 +106,8 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ]
     method: Annotated[str, Meta(max_length=60, description=f"one of {', '.join(METHODS)}")] = "l2"
-    slots: (
-        Annotated[
-            int, Meta(ge=1, le=MAX_SLOTS, description="for maglev: a prime, 65537 if not given")
-        ]
-        | None
-    ) = None
-    fragments: Annotated[
-        Literal["drop", "forward"],
-        Meta(description="what becomes of fragments, see docs/packets.md"),
-    ] = "drop"
+    slots: Slots | None = None
+    fragments: Fragments = "drop"
 
     def __post_init__(self) -> None:
         _check_address("vip", self.vip)
@@ -124,27 +132,136 @@ class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A node that balances: found by its name (``--node``, else the host name)."""
 
     name: Name
-    interface: Annotated[
-        str, Meta(min_length=1, max_length=15, description="where the packets come in")
-    ]
-    mode: Annotated[
-        Literal["auto", "native", "generic"],
-        Meta(description="XDP mode; auto is native where the driver can, else generic"),
-    ] = "auto"
+    interface: InterfaceName
+    mode: Mode = "auto"
     assign_vips: Annotated[
         bool,
         Meta(description="put the VIPs on the interface while running, so that ARP is answered"),
     ] = False
 
 
+class Vrrp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How balancers take over from one another (claims 15, 16): the first of the file leads."""
+
+    router_id: Annotated[
+        int, Meta(ge=1, le=255, description="VRRP router id, one for all balancers of a segment")
+    ]
+    advert_interval_s: Annotated[
+        float, Meta(ge=0.01, le=40.95, description="silence of three and a bit means: take over")
+    ] = 1.0
+
+
+class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A node of a cluster that selects itself: keeps the packets it owns, leaves the others."""
+
+    name: Name
+    interface: InterfaceName
+    weight: Weight = 1
+    mode: Mode = "auto"
+
+
+class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Routers, proxies or servers that all receive every packet; one keeps it (claims 34-43)."""
+
+    name: Name
+    address: Annotated[
+        str,
+        Meta(
+            max_length=60,
+            description="the shared address, or any: packets through the members, to wherever",
+        ),
+    ]
+    key: KeyText
+    table: TableName
+    members: Annotated[
+        list[Member],
+        Meta(min_length=1, max_length=MAX_MEMBERS, description="who can own slots"),
+    ]
+    mac: Annotated[
+        str, Meta(pattern=MAC_PATTERN, description="the MAC address that reaches every member")
+    ] = CLUSTER_MAC
+    slots: Slots | None = None
+    fragments: Fragments = "drop"
+
+    def __post_init__(self) -> None:
+        if self.address != "any":
+            _check_address("address", self.address)
+
+    @property
+    def ip(self) -> Address | None:
+        """The shared address as a value; None for ``any``."""
+        return None if self.address == "any" else ip_address(self.address)
+
+    @property
+    def mac_bytes(self) -> bytes:
+        """The MAC address as six bytes."""
+        return bytes.fromhex(self.mac.replace(":", ""))
+
+
+class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A router or proxy that servers send through."""
+
+    name: Name
+    address: AddressText
+    weight: Weight = 1
+
+    def __post_init__(self) -> None:
+        _check_address("address", self.address)
+
+    @property
+    def ip(self) -> Address:
+        """The address as a value."""
+        return ip_address(self.address)
+
+
+class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A node that chooses the router for what it sends."""
+
+    name: Name
+    interface: Annotated[
+        str, Meta(min_length=1, max_length=15, description="where the packets go out")
+    ]
+
+
+class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Servers send through the router/proxy that the calculation names (claims 44-48).
+
+    The key is that of the way in: source is the client, destination the service.
+    """
+
+    name: Name
+    key: KeyText
+    table: TableName
+    routers: Annotated[
+        list[Router], Meta(min_length=1, max_length=MAX_SERVERS, description="who can own slots")
+    ]
+    senders: Annotated[list[Sender], Meta(min_length=1, description="the servers that choose")]
+    services: Annotated[
+        list[Name], Meta(description="whose answers are meant; all of the file if not given")
+    ] = []
+    others: Annotated[
+        bool, Meta(description="every other outgoing flow too, but for the segment's own")
+    ] = False
+    slots: Slots | None = None
+    fragments: Fragments = "drop"
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     service: Annotated[
-        list[Service],
-        Meta(min_length=1, max_length=MAX_SERVICES, description="one [[service]] for each"),
-    ]
+        list[Service], Meta(max_length=MAX_SERVICES, description="one [[service]] for each")
+    ] = []
     balancer: Annotated[list[Balancer], Meta(description="one [[balancer]] for each node")] = []
+    vrrp: Annotated[Vrrp | None, Meta(description="how the balancers stand by for one another")] = (
+        None
+    )
+    cluster: Annotated[
+        list[Cluster], Meta(description="one [[cluster]] for each shared address")
+    ] = []
+    return_path: Annotated[
+        list[ReturnPath], Meta(description="one [[return_path]] for each set of routers")
+    ] = []
     secret: Annotated[str, Meta(description="32 hexadecimal digits, for hash(...) keys")] | None = (
         None
     )
@@ -199,198 +316,3 @@ def _check_address(field: str, text: str) -> None:
             f"{field}: {text} is no address that one machine can be reached at; "
             f"write a unicast address"
         )
-
-
-def validate(config: Config) -> None:
-    """Check what no single field shows.  Raises ConfigError naming the place."""
-    _validate_secret(config)
-    _unique("balancer", [balancer.name for balancer in config.balancer])
-    _unique("service", [service.name for service in config.service])
-    vips = {service.ip for service in config.service}
-    claimed: dict[tuple[Address, int | None, int | None], str] = {}
-    slots = 0
-    for number, service in enumerate(config.service):
-        where = f"service[{number}]"
-        _validate_words(where, service)
-        _validate_servers(where, service, vips)
-        if parse_key(service.key, f"{where}.key").hashed and config.secret is None:
-            raise ConfigError(
-                f"{where}.key",
-                f'{service.key!r} is a hash and needs a secret; put secret = "…" (32 hexadecimal '
-                f'digits, `openssl rand -hex 16`) or secret_file = "…" at the top of the file',
-            )
-        claim = (service.ip, service.port_number, service.protocol_number)
-        if claim in claimed:
-            raise ConfigError(
-                where,
-                f"{service.vip} port {service.port} {service.protocol} is taken by service "
-                f"{claimed[claim]!r} already and a packet can have one service only; "
-                f"give another port or protocol, or put the servers into one service",
-            )
-        claimed[claim] = service.name
-        slots += slots_of(service)
-    for number, service in enumerate(config.service):
-        if service.fragments == "forward":
-            _validate_fragments(f"service[{number}]", service, config)
-    if slots > MAX_SLOTS_IN_FILE:
-        raise ConfigError(
-            "service",
-            f"the tables need {slots:,} slots together, {MAX_SLOTS_IN_FILE:,} is the most; "
-            f"give the services fewer slots",
-        )
-
-
-def slots_of(service: Service) -> int:
-    """How many slots the table of a service will have."""
-    if service.table == "modulo":
-        weights = [server.weight for server in service.servers]
-        return sum(weights) // max(gcd(*weights), 1)
-    return service.slots or DEFAULT_SLOTS
-
-
-def secret_problem(secret: str) -> str | None:
-    """What is wrong with the text of a secret, without telling it; None if nothing is."""
-    if re.fullmatch(r"[0-9A-Fa-f]{32}", secret):
-        return None
-    strangers = bool(re.search(r"[^0-9A-Fa-f]", secret))
-    what = "characters" if strangers else "hexadecimal digits"
-    return (
-        f"{len(secret)} {what} came, wanted 32 hexadecimal digits; "
-        f"`openssl rand -hex 16` makes some"
-    )
-
-
-def _validate_secret(config: Config) -> None:
-    if config.secret is not None and (problem := secret_problem(config.secret)):
-        raise ConfigError("secret", problem)
-
-
-def _validate_words(where: str, service: Service) -> None:
-    for field, value, known in (
-        ("protocol", service.protocol, ("any", *PROTOCOLS)),
-        ("table", service.table, tuple(ALGORITHMS)),
-        ("method", service.method, tuple(METHODS)),
-    ):
-        if value not in known:
-            near = "".join(
-                f" (did you mean {word!r}?)" for word in get_close_matches(value, known, 1)
-            )
-            raise ConfigError(
-                f"{where}.{field}", f"{value!r} came{near}, wanted one of {', '.join(known)}"
-            )
-    number = service.protocol_number
-    if service.port != "any" and number is not None and number not in WITH_PORTS:
-        raise ConfigError(
-            f"{where}.port",
-            f'{service.protocol} has no ports, but port {service.port} came; write port = "any"',
-        )
-    wrong_family = {("icmp", 6): "icmpv6", ("icmpv6", 4): "icmp"}.get(
-        (service.protocol, service.ip.version)
-    )
-    if wrong_family:
-        raise ConfigError(
-            f"{where}.protocol",
-            f"{service.protocol} is not carried by IPv{service.ip.version}; "
-            f"for {service.vip} write {wrong_family!r}",
-        )
-    if service.table == "modulo" and service.slots is not None:
-        raise ConfigError(
-            f"{where}.slots",
-            f"slots = {service.slots} came, but the slots of modulo are its servers times their "
-            f"weights; leave slots away, or use table = 'maglev'",
-        )
-    if service.slots is not None and not is_prime(service.slots):
-        raise ConfigError(
-            f"{where}.slots",
-            f"{service.slots} is not a prime, maglev needs one; 65537 is a good choice",
-        )
-
-
-def _validate_servers(where: str, service: Service, vips: set[Address]) -> None:
-    _unique(f"{where}.servers", [server.name for server in service.servers])
-    seen: dict[Address, str] = {}
-    for number, server in enumerate(service.servers):
-        place = f"{where}.servers[{number}].address"
-        if server.ip.version != service.ip.version:
-            raise ConfigError(
-                place,
-                f"{server.address} is IPv{server.ip.version}, but the VIP {service.vip} is "
-                f"IPv{service.ip.version} and method {service.method} needs one family; "
-                f"put this server into a service of its own family",
-            )
-        if server.ip in vips:
-            raise ConfigError(
-                place,
-                f"{server.address} is a VIP; a server is named by its own address "
-                f"and has the VIP on its loopback; write its own address",
-            )
-        if server.ip in seen:
-            raise ConfigError(
-                place,
-                f"{server.address} is server {seen[server.ip]!r} already; "
-                f"give one server a larger weight instead",
-            )
-        seen[server.ip] = server.name
-    if not any(server.weight for server in service.servers):
-        raise ConfigError(
-            f"{where}.servers",
-            "every weight is 0, nobody would own a slot; give one server a weight",
-        )
-    total = slots_of(service)
-    if total > MAX_SLOTS:
-        raise ConfigError(
-            f"{where}.servers",
-            f"{total:,} slots are needed, {MAX_SLOTS:,} is the most; lower the weights",
-        )
-    owners = sum(1 for server in service.servers if server.weight)
-    if owners > total:
-        raise ConfigError(
-            f"{where}.slots",
-            f"{total:,} slots cannot hold {owners:,} servers; choose a larger prime",
-        )
-
-
-def _validate_fragments(where: str, service: Service, config: Config) -> None:
-    """Fragments may be forwarded only where they surely meet their session's server."""
-    if service.port != "any":
-        raise ConfigError(
-            f"{where}.fragments",
-            f"'forward' needs port = \"any\", but port {service.port} came: "
-            f"a later fragment carries no port to recognise the service by",
-        )
-    if parse_key(service.key).reads_ports:
-        raise ConfigError(
-            f"{where}.fragments",
-            f"'forward' needs a key without ports, but {service.key!r} came: "
-            f"a later fragment carries none; use e.g. 'src_ip + dst_ip'",
-        )
-    for other in _more_specific(service, config):
-        raise ConfigError(
-            f"{where}.fragments",
-            f"'forward' is unsafe here: service {other.name!r} takes some of the same packets, "
-            f"and a later fragment does not show which; use 'drop' or remove one",
-        )
-
-
-def _more_specific(service: Service, config: Config) -> Iterator[Service]:
-    """Services that take packets from this one by a port, which later fragments do not show.
-
-    A service that differs in the protocol alone is none of them: every
-    fragment carries its protocol.
-    """
-    for other in config.service:
-        if other.ip != service.ip or other.port == "any":
-            continue
-        if other.protocol == service.protocol or "any" in (other.protocol, service.protocol):
-            yield other
-
-
-def _unique(where: str, names: list[str]) -> None:
-    seen: set[str] = set()
-    for number, name in enumerate(names):
-        if name in seen:
-            raise ConfigError(
-                f"{where}[{number}].name",
-                f"{name!r} is taken, a name may stand once in its list; choose another",
-            )
-        seen.add(name)

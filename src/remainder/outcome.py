@@ -92,3 +92,28 @@ class Outcome(enum.StrEnum):
         "drop",
         "Never: a slot points at nobody, the table is broken.",
     )
+    KEPT = (
+        "kept",
+        "pass",
+        "Normal: this member owns it.",
+    )
+    LEFT = (
+        "left",
+        "drop",
+        "Normal: another member owns it, and has it too.",
+    )
+    NEIGHBOUR_ANSWERED = (
+        "neighbour_answered",
+        "tx",
+        "Normal: who asks for a shared address is told the cluster's MAC address.",
+    )
+    RETURNED = (
+        "returned",
+        "pass",
+        "Normal: sent through the router that the calculation names.",
+    )
+    ON_LINK = (
+        "on_link",
+        "pass",
+        "Normal: to neighbours on the segment, broadcast, multicast.",
+    )

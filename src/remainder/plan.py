@@ -2,7 +2,7 @@
 
 START READING HERE.  A packet gives a key; the key picks a slot; the slot names
 its owner; a method carries the packet there.
-Claims: 1-14, 17-33.
+Claims: 1-14, 17-27, 31-33.
 Rule: pure; no I/O, no clock, no root.  Whoever holds the same file has the same plan.
 Twins: reference.py walks whole frames with it, kernel/image.py writes it for the kernel.
 """
@@ -10,23 +10,84 @@ Twins: reference.py walks whole frames with it, kernel/image.py writes it for th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, Literal
 
 import numpy as np
 
-from remainder.config import Config, Server, Service, validate
+from remainder.config import Config, Server, Service
 from remainder.flow import ICMP, ICMPV6, Address, Flow, endpoint, protocol_name
 from remainder.selection import ALGORITHMS, Table
 from remainder.selection.key import Key, field_values, parse_key
+from remainder.validation import validate
+
+Role = Literal["balancer", "member", "server"]
+"""Who asks: a balancer for a server, a member of a cluster for itself, a server for a router."""
+
+OUTCOMES: Final[Mapping[Role, str]] = {
+    "balancer": "forwarded",
+    "member": "kept",
+    "server": "returned",
+}
+"""What becomes of a packet that has an owner; ``kept`` by the owner, that is."""
+
+ANY_ADDRESS: Final[Mapping[int, Address]] = {4: IPv4Address(0), 6: IPv6Address(0)}
+"""IP version → what stands for any address in a claim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A member or a router, in the shape of a server."""
+
+    name: str
+    weight: int
+    ip: Address | None = None  # None: a member, which is found by its name
+
+    @property
+    def address(self) -> str:
+        """The address as text; empty for a member."""
+        return str(self.ip) if self.ip is not None else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a cluster or a return path takes, in the shape of a service."""
+
+    name: str
+    ip: Address  # one of ANY_ADDRESS: any
+    port_number: int | None
+    protocol_number: int | None
+    key: str
+    table: str
+    slots: int | None
+    servers: list[Owner]
+    method: str
+    fragments: str
+
+    @property
+    def vip(self) -> str:
+        """The address as text."""
+        return "any" if self.ip.is_unspecified else str(self.ip)
+
+    @property
+    def port(self) -> int | str:
+        """As in a file."""
+        return "any" if self.port_number is None else self.port_number
+
+    @property
+    def protocol(self) -> str:
+        """As in a file."""
+        return "any" if self.protocol_number is None else protocol_name(self.protocol_number)
 
 
 @dataclass(frozen=True, eq=False)
 class PlannedService:
     """A service with its key understood and its table filled."""
 
-    service: Service
+    service: Service | Claim
     key: Key
     table: Table
     """slot → index into ``service.servers``; shape (slots,), dtype uint16"""
@@ -42,11 +103,11 @@ class PlannedService:
         return len(self.table)
 
     @property
-    def servers(self) -> list[Server]:
+    def servers(self) -> Sequence[Server | Owner]:
         """The owners, in the order of the file; the table holds indices into it."""
         return self.service.servers
 
-    def owner(self, slot: int) -> Server:
+    def owner(self, slot: int) -> Server | Owner:
         """Who owns a slot."""
         return self.servers[int(self.table[slot])]
 
@@ -74,6 +135,9 @@ class Plan:
 
     services: tuple[PlannedService, ...]
     secret: bytes | None = None
+    role: Role = "balancer"
+    node: str | None = None
+    """Who asks, for a member: the owner of this name is itself."""
 
     @cached_property
     def by_claim(self) -> Mapping[tuple[Address, int | None, int | None], PlannedService]:
@@ -89,8 +153,25 @@ class Plan:
 
     @cached_property
     def vips(self) -> frozenset[Address]:
-        """Every VIP of the file."""
-        return frozenset(planned.service.ip for planned in self.services)
+        """Every VIP (of a member: every shared address)."""
+        return frozenset(
+            planned.service.ip for planned in self.services if not planned.service.ip.is_unspecified
+        )
+
+    @cached_property
+    def reached(self) -> tuple[tuple[str, str, Address], ...]:
+        """(service, owner, address) of every owner that packets are sent to."""
+        return tuple(
+            (planned.name, owner.name, owner.ip)
+            for planned in self.services
+            for owner in planned.servers
+            if owner.ip is not None
+        )
+
+    @cached_property
+    def families(self) -> frozenset[int]:
+        """The IP versions that are looked into."""
+        return frozenset(planned.service.ip.version for planned in self.services)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -100,7 +181,7 @@ class Plan:
         where a key is hashed.  The order of services, of servers that keep their slots, and of
         the fields of a key changes no answer, and neither do servers without a slot.
         """
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"" if self.role == "balancer" else self.role.encode())
         if any(planned.key.hashed for planned in self.services):
             digest.update(f"secret {(self.secret or b'').hex()}\n".encode())
         for planned in sorted(self.services, key=lambda item: item.name):
@@ -116,11 +197,13 @@ class Plan:
             planned = self.by_claim.get((address, port_or_any, protocol_or_any))
             if planned is not None:
                 return planned
-        return None
+        return self.by_claim.get((ANY_ADDRESS[address.version], None, None))
 
     def answers_echo(self, flow: Flow, planned: PlannedService | None) -> bool:
         """Whether an echo request is the balancer's own to answer (docs/packets.md, section 8)."""
-        if flow.protocol != (ICMP if flow.version == 4 else ICMPV6) or flow.dst_ip not in self.vips:
+        if self.role != "balancer" or flow.dst_ip not in self.vips:
+            return False
+        if flow.protocol != (ICMP if flow.version == 4 else ICMPV6):
             return False
         if planned is not None and planned.service.protocol_number == flow.protocol:
             return False
@@ -159,7 +242,7 @@ class Plan:
         server = planned.owner(slot)
         return Decision(
             flow,
-            "forwarded",
+            OUTCOMES[self.role],
             service=planned.name,
             expression=str(planned.key),
             key=key,
@@ -167,7 +250,7 @@ class Plan:
             slot=slot,
             server=server.name,
             address=server.address,
-            lines=tuple(_arithmetic(planned, flow, key, slot, server)),
+            lines=tuple(_arithmetic(planned, flow, key, slot, role=self.role)),
         )
 
 
@@ -180,7 +263,7 @@ def make_plan(config: Config) -> Plan:
     )
 
 
-def plan_service(service: Service) -> PlannedService:
+def plan_service(service: Service | Claim) -> PlannedService:
     """One service's key and table."""
     algorithm = ALGORITHMS[service.table]
     return PlannedService(
@@ -213,13 +296,24 @@ def _canonical(planned: PlannedService) -> bytes:
     return f"{line}\n".encode() + rank[planned.table].tobytes()
 
 
+_LABELS: Final[Mapping[Role, str]] = {
+    "balancer": "service",
+    "member": "cluster",
+    "server": "way back",
+}
+
+
 def _arithmetic(
-    planned: PlannedService, flow: Flow, key: int, slot: int, server: Server
+    planned: PlannedService, flow: Flow, key: int, slot: int, *, role: Role
 ) -> list[str]:
-    service = planned.service
+    service, owner = planned.service, planned.owner(slot)
     any_port = "any port " if service.port == "any" else ""
-    place = endpoint(service.ip, service.port_number or 0)
-    lines = [f"service  {service.name}: {place} {any_port}{service.protocol}"]
+    place = (
+        "whatever no other takes"
+        if service.ip.is_unspecified
+        else f"{endpoint(service.ip, service.port_number or 0)} {any_port}{service.protocol}"
+    )
+    lines = [f"{_LABELS[role]:<8} {service.name}: {place}"]
     values = field_values(flow)
     shown = {"src_ip": str(flow.src_ip), "dst_ip": str(flow.dst_ip)}
     lines += [
@@ -234,7 +328,8 @@ def _arithmetic(
         lines.append(f"key      {planned.key} = {key}")
     lines += [
         f"slot     {key} % {planned.slots} = {slot}",
-        f"owner    slot {slot} of table {service.table} → {server.name} ({server.address})",
-        f"method   {service.method}",
+        f"owner    slot {slot} of table {service.table} → {owner.name}"
+        + (f" ({owner.address})" if owner.address else ""),
+        f"method   {service.method}" if role != "member" else "keep     the other members leave it",
     ]
     return lines

@@ -9,10 +9,12 @@ Rule: clear before fast; a frame goes in, a value comes out, nothing is remember
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
+from remainder._neighbour import told_neighbour
 from remainder._wire import (
     ECHO_REPLY,
     ECHO_REQUEST,
@@ -31,7 +33,7 @@ from remainder._wire import (
 )
 from remainder.flow import Address, Flow
 from remainder.outcome import Outcome
-from remainder.plan import Plan, PlannedService
+from remainder.plan import Plan, PlannedService, Role
 
 ECHO_TTL: Final = 64
 UNICAST_FIRST_BYTES: Final = range(1, 224)
@@ -46,6 +48,10 @@ class Node:
     """its own MAC address, 6 bytes"""
     macs: Mapping[Address, bytes]
     """server address → MAC address, 6 bytes; a server that is missing is not resolved"""
+    cluster_mac: bytes = bytes(6)
+    """of a member: what reaches every member, 6 bytes"""
+    on_link: Sequence[IPv4Network | IPv6Network] = ()
+    """of a server: the ranges of its own segment"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Result:
 
     outcome: Outcome
     frame: bytes | None = None
-    """the new bytes of a frame that is sent, else None: every other frame stays as it is"""
+    """the new bytes of a frame that is sent or changed, else None: it stays as it is"""
     service: str | None = None
     """the name of the service whose rules decided, if the packet came to one"""
     server: str | None = None
@@ -62,16 +68,88 @@ class Result:
 
 
 def process(plan: Plan, node: Node, frame: bytes) -> Result:
-    """What the balancer does with one Ethernet frame that comes in."""
-    if len(frame) >= ETHERNET_BYTES and frame[:6] != node.mac:
-        return Result(Outcome.OTHER_MAC)
+    """What a node does with one Ethernet frame, in the role of its plan."""
+    if len(frame) < ETHERNET_BYTES:
+        return Result(Outcome.MALFORMED)
     try:
-        version, ip_at = ethernet(frame)
-        if all(vip.version != version for vip in plan.vips):
-            return Result(Outcome.NOT_VIP)
-        return _decide(plan, node, frame, packet(frame, version, ip_at))
+        return _ROLES[plan.role](plan, node, frame)
     except DecidedError as decided:
         return Result(decided.outcome)
+
+
+def _balance(plan: Plan, node: Node, frame: bytes) -> Result:
+    """Sections 1 to 9."""
+    if frame[:6] != node.mac:
+        return Result(Outcome.OTHER_MAC)
+    version, ip_at = ethernet(frame)
+    if version not in plan.families:
+        return Result(Outcome.NOT_VIP)
+    return _decide(plan, node, frame, packet(frame, version, ip_at))
+
+
+def _select(plan: Plan, node: Node, frame: bytes) -> Result:
+    """Section 10: keep what is our own, leave the rest to the other members."""
+    answer = told_neighbour(frame, mac=node.mac, cluster_mac=node.cluster_mac, shared=plan.vips)
+    if answer is not None:
+        return Result(Outcome.NEIGHBOUR_ANSWERED, answer)
+    if frame[:6] != node.cluster_mac:
+        return Result(Outcome.OTHER_MAC)
+    version, ip_at = ethernet(frame)
+    if version not in plan.families:
+        return Result(Outcome.NOT_VIP)
+    found = _find(plan, packet(frame, version, ip_at))
+    if isinstance(found, Result):
+        return found
+    planned, flow = found
+    owner = planned.owner(planned.key.number(flow, plan.secret) % planned.slots).name
+    if owner != plan.node:
+        return Result(Outcome.LEFT, service=planned.name, server=owner)
+    return Result(Outcome.KEPT, node.mac + frame[6:], service=planned.name, server=owner)
+
+
+def _return(plan: Plan, node: Node, frame: bytes) -> Result:
+    """Section 11: out through the router that handled the way in."""
+    if frame[0] & 1:
+        return Result(Outcome.ON_LINK)
+    version, ip_at = ethernet(frame)
+    if version not in plan.families:
+        return Result(Outcome.NOT_VIP)
+    what = packet(frame, version, ip_at)
+    if any(what.ip.destination in network for network in node.on_link):
+        return Result(Outcome.ON_LINK)
+    if what.flow is None:
+        return Result(Outcome.NOT_VIP)
+    turned = what.flow.reversed()
+    if what.flow.protocol == ICMP_OF[version]:
+        turned = replace(turned, src_port=what.flow.src_port, dst_port=what.flow.dst_port)
+    found = _find(plan, replace(what, flow=turned))
+    if isinstance(found, Result):
+        return found
+    planned, flow = found
+    return _forward(planned, planned.key.number(flow, plan.secret), node, frame, Outcome.RETURNED)
+
+
+_ROLES: Final[Mapping[Role, Callable[[Plan, Node, bytes], Result]]] = {
+    "balancer": _balance,
+    "member": _select,
+    "server": _return,
+}
+
+
+def _find(plan: Plan, what: Packet) -> tuple[PlannedService, Flow] | Result:
+    """Sections 6 and 7 for members and servers, who answer no pings."""
+    flow = what.flow
+    if flow is None:
+        known = what.ip.destination in plan.vips
+        return Result(Outcome.NO_SERVICE if known else Outcome.NOT_VIP)
+    planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
+    if planned is None and flow.dst_ip not in plan.vips:
+        return Result(Outcome.NOT_VIP)
+    if what.is_fragment and not _is_forwarded_fragment(planned, flow):
+        return _stopped_fragment(plan, planned, flow)
+    if planned is None:
+        return Result(Outcome.NO_SERVICE)
+    return planned, flow
 
 
 def read(frame: bytes) -> Flow | None:
@@ -183,7 +261,8 @@ def _forward(planned: PlannedService, key: int, node: Node, frame: bytes, sent: 
     if owner >= len(planned.servers):
         return Result(Outcome.NO_OWNER, service=planned.name)
     server = planned.servers[owner]
-    mac = node.macs.get(server.ip)
+    mac = node.macs.get(server.ip) if server.ip is not None else None
     if mac is None:
         return Result(Outcome.UNRESOLVED, service=planned.name, server=server.name)
-    return Result(sent, mac + node.mac + frame[12:], service=planned.name, server=server.name)
+    source = frame[6:12] if sent is Outcome.RETURNED else node.mac
+    return Result(sent, mac + source + frame[12:], service=planned.name, server=server.name)

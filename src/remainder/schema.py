@@ -33,12 +33,15 @@ def json_schema() -> dict[str, Any]:
         }
     root, service, server = (definitions[name] for name in ("Config", "Service", "Server"))
     root["title"] = "Remainder file"
+    root["anyOf"] = [{"required": ["service"]}, {"required": ["cluster"]}]
+    root["properties"]["service"]["minItems"] = 1
     root["not"] = {"required": ["secret", "secret_file"]}
     root["properties"]["secret"]["pattern"] = "^[0-9A-Fa-f]{32}$"
     service["properties"]["protocol"]["enum"] = ["any", *PROTOCOLS]
-    service["properties"]["table"]["enum"] = list(ALGORITHMS)
     service["properties"]["method"]["enum"] = list(METHODS)
-    service["properties"]["key"]["pattern"] = _key_pattern()
+    for choice in (service, definitions["Cluster"], definitions["ReturnPath"]):
+        choice["properties"]["key"]["pattern"] = _key_pattern()
+        choice["properties"]["table"]["enum"] = list(ALGORITHMS)
     service["properties"]["vip"]["anyOf"] = _ADDRESS
     server["properties"]["address"]["anyOf"] = _ADDRESS
     service["allOf"] = [
@@ -58,7 +61,8 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
     """The same for TOML, which has no null: a key is left out instead."""
     pattern = field.get("pattern", "").removesuffix(r"(?!\n)")  # not every editor looks ahead
     if {"type": "null"} in field.get("anyOf", ()):
-        return dict(field["anyOf"][0])
+        (only,) = (dict(choice) for choice in field["anyOf"] if choice != {"type": "null"})
+        return only | {name: field[name] for name in ("description",) if name in field}
     return field | ({"pattern": pattern} if pattern else {})
 
 

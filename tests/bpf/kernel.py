@@ -11,7 +11,8 @@ from remainder.outcome import Outcome
 from remainder.plan import Plan
 from remainder.reference import Node, Result
 
-VERDICTS = {1: "drop", 2: "pass", 3: "tx"}
+XDP = {1: "drop", 2: "pass", 3: "tx"}
+VERDICTS = {"balancer": XDP, "member": XDP, "server": {2: "drop", 0xFF: "pass"}}
 
 
 class Kernel:
@@ -20,10 +21,12 @@ class Kernel:
     def __init__(self, plan: Plan, node: Node, *, more: Feature = Feature(0)) -> None:
         self.plan = plan
         capacity = image.need_of(plan)
-        self.loaded = dataplane.load(capacity, image.features_of(plan) | more)
+        self.loaded = dataplane.load(capacity, image.features_of(plan) | more, role=plan.role)
         self.numbers, _ = image.allocate_counters(plan, {})
         self.tables = self.loaded.tables()
         self.tables.set_own_mac(node.mac)
+        self.tables.set_cluster_mac(node.cluster_mac)
+        self.tables.set_on_link(node.on_link)
         self.tables.publish(image.image_of(plan, capacity, counters=self.numbers, macs=node.macs))
         self._outcomes = self.outcomes()
         self._sent = self.sent()
@@ -46,14 +49,15 @@ class Kernel:
         was, now = self._outcomes[outcome], outcomes[outcome]
 
         assert counters.Count(was.packets + 1, was.bytes + len(frame)) == now
-        assert outcome.verdict == VERDICTS[verdict]
-        assert outcome.verdict == "tx" or after == frame
+        assert VERDICTS[self.plan.role][verdict & 0xFF] == outcome.verdict
         for name in served:
             was, now = self._sent[name], sent[name]
             assert counters.Count(was.packets + 1, was.bytes + len(frame)) == now
         self._outcomes, self._sent = outcomes, sent
         service, server = served[0] if served else (None, None)
-        return Result(outcome, after if outcome.verdict == "tx" else None, service, server)
+        return Result(
+            outcome, after if after != frame or outcome.verdict == "tx" else None, service, server
+        )
 
 
 @contextmanager

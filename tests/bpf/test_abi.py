@@ -36,7 +36,12 @@ def test_arrays_have_the_layout_of_the_kernel(btf: Btf, name: str, dtype: np.dty
 
 @pytest.mark.parametrize(
     ("name", "structure"),
-    [("secret", abi.Secret), ("live", abi.Live), ("settings", abi.Settings)],
+    [
+        ("secret", abi.Secret),
+        ("prefix", abi.Prefix),
+        ("live", abi.Live),
+        ("settings", abi.Settings),
+    ],
 )
 def test_structures_have_the_layout_of_the_kernel(
     btf: Btf, name: str, structure: type[ctypes.Structure]
@@ -60,6 +65,7 @@ def test_outcomes_have_the_numbers_of_the_kernel(btf: Btf) -> None:
 def test_features_and_flags_have_the_numbers_of_the_kernel(btf: Btf) -> None:
     """Same names, same bits."""
     assert {f"FEATURE_{item.name}": item.value for item in abi.Feature} == btf.enum("feature")
+    assert {f"OWNER_{item.name}": item.value for item in abi.OwnerFlag} == btf.enum("owner_flag")
     assert {f"SERVICE_{item.name}": item.value for item in abi.ServiceFlag} == btf.enum(
         "service_flag"
     )

@@ -13,11 +13,11 @@ from remainder.kernel.abi import Feature
 from remainder.outcome import Outcome
 from remainder.reference import process
 from tests.bpf.kernel import kernel
+from tests.roles import member_cases, server_cases
 from tests.strategies import Case, cases
 
 pytestmark = [pytest.mark.bpf, pytest.mark.slow, pytest.mark.timeout(600)]
 
-FRAMES_WANTED = 20_000
 CASES = int(os.environ.get("REMAINDER_CASES", "700"))
 
 # A program may know more than a plan needs: the file changed since it was
@@ -25,16 +25,65 @@ CASES = int(os.environ.get("REMAINDER_CASES", "700"))
 SPARE = Feature.SUM | Feature.HASH | Feature.ANY_PORT | Feature.ANY_PROTOCOL
 
 
-def test_kernel_and_reference_agree(capsys: pytest.CaptureFixture[str]) -> None:
-    """Any frame, any plan: same outcome, same server, same bytes; specialised or not."""
+ROLES = {
+    "balancer": (
+        cases(),
+        CASES,
+        20_000,
+        {
+            Outcome.NO_OWNER,
+            Outcome.KEPT,
+            Outcome.LEFT,
+            Outcome.NEIGHBOUR_ANSWERED,
+            Outcome.RETURNED,
+            Outcome.ON_LINK,
+        },
+    ),
+    "member": (
+        member_cases(),
+        CASES // 3,
+        6_000,
+        {
+            Outcome.NO_OWNER,
+            Outcome.FORWARDED,
+            Outcome.FORWARDED_ERROR,
+            Outcome.ECHO_ANSWERED,
+            Outcome.UNRESOLVED,
+            Outcome.RETURNED,
+            Outcome.ON_LINK,
+        },
+    ),
+    "server": (
+        server_cases(),
+        CASES // 3,
+        6_000,
+        {
+            Outcome.NO_OWNER,
+            Outcome.FORWARDED,
+            Outcome.FORWARDED_ERROR,
+            Outcome.ECHO_ANSWERED,
+            Outcome.OTHER_MAC,
+            Outcome.KEPT,
+            Outcome.LEFT,
+            Outcome.NEIGHBOUR_ANSWERED,
+        },
+    ),
+}
+"""role → cases, how many, frames that must have been compared, outcomes it cannot have"""
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_kernel_and_reference_agree(role: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any frame, any plan: same outcome, same owner, same bytes; specialised or not."""
+    some, count, wanted, impossible = ROLES[role]
     seen: Counter[Outcome] = Counter()
 
     @settings(
-        max_examples=CASES,
+        max_examples=count,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-    @given(case=cases(), more=st.sampled_from([Feature(0), SPARE]))
+    @given(case=some, more=st.sampled_from([Feature(0), SPARE]))
     def agree(case: Case, more: Feature) -> None:
         with kernel(case.plan, case.node, more=more) as running:
             for frame in case.frames:
@@ -45,13 +94,23 @@ def test_kernel_and_reference_agree(capsys: pytest.CaptureFixture[str]) -> None:
 
                 assert expected.outcome == actual.outcome
                 assert expected.frame == actual.frame
-                if expected.outcome.name.startswith("FORWARDED"):
+                if expected.outcome in OWNED:
                     assert (expected.service, expected.server) == (actual.service, actual.server)
 
     agree()
     with capsys.disabled():
-        told = ", ".join(f"{count:,} {outcome}" for outcome, count in seen.most_common())
-        print(f"\n{sum(seen.values()):,} frames agreed: {told}")
+        told = ", ".join(f"{number:,} {outcome}" for outcome, number in seen.most_common())
+        print(f"\n{role}: {sum(seen.values()):,} frames agreed: {told}")
 
-    assert sum(seen.values()) >= FRAMES_WANTED
-    assert set(Outcome) - {Outcome.NO_OWNER} == set(seen)
+    assert sum(seen.values()) >= wanted
+    assert set(Outcome) - impossible == set(seen)
+
+
+OWNED = {
+    Outcome.FORWARDED,
+    Outcome.FORWARDED_ERROR,
+    Outcome.KEPT,
+    Outcome.LEFT,
+    Outcome.RETURNED,
+}
+"""Outcomes that a server's, member's or router's counter tells of too."""

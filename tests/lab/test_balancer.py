@@ -261,7 +261,7 @@ def test_a_stopped_balancer_leaves_nothing_behind(scene: OneService, tmp_path: P
         pass
 
     assert not Path(f"/sys/fs/bpf/remainder/{scene.node}").exists()
-    assert not Path(f"/run/remainder/{scene.node}.json").exists()
+    assert not Path(f"/run/remainder/{scene.node}@balancer.json").exists()
     assert None is scene.balancer.call(_attached)
 
 

@@ -28,6 +28,7 @@ from remainder.flow import Flow
 from remainder.lab import (
     SCENES,
     End,
+    Heartbeat,
     Host,
     OneService,
     Segment,
@@ -373,6 +374,28 @@ def test_hosts_on_a_segment_reach_each_other_until_one_is_unplugged() -> None:
         assert "hello" == said(a, "192.0.2.2", 7777)
 
 
+@root
+def test_a_silenced_host_keeps_its_carrier_and_is_heard_again() -> None:
+    with (
+        Host("a") as a,
+        Host("b") as b,
+        Segment() as segment,
+        segment.wired(a, addresses=["192.0.2.1/24"]),
+        segment.wired(b, addresses=["192.0.2.2/24"]),
+    ):
+        segment.introduce()
+        b.popen(HELLO).wait_for("ready")
+        segment.silence(b)
+
+        assert b.interface("eth0").carrier
+        with pytest.raises(TimeoutError):
+            said(a, "192.0.2.2", 7777, patience_s=0.5)
+
+        segment.hear(b)
+
+        assert "hello" == said(a, "192.0.2.2", 7777)
+
+
 # The scene
 
 
@@ -561,6 +584,24 @@ def test_held_sessions_report_what_a_dead_server_did_to_them(to_s1: OneService) 
 
 
 # Witnesses
+
+
+@root
+def test_a_heartbeat_measures_how_long_a_server_was_away(to_s1: OneService) -> None:
+    with Heartbeat(to_s1.clients, {4: to_s1.echo()}) as heartbeat:
+        time.sleep(0.2)
+        begun_s = time.monotonic()
+        to_s1.segment.silence(to_s1.servers["s1"])
+        time.sleep(0.3)
+        to_s1.segment.hear(to_s1.servers["s1"])
+        heard_s = time.monotonic()
+        time.sleep(0.3)
+        ended_s = time.monotonic()
+        away_s = heartbeat.interruptions_s(begun_s, ended_s)[4]
+        calm_s = heartbeat.interruptions_s(heard_s + 0.1, ended_s)[4]
+
+    assert 0.25 < away_s < heard_s - begun_s + 0.1
+    assert 0 == calm_s
 
 
 def account(sessions: list[Session]) -> dict[Flow, set[str]]:

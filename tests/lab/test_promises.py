@@ -292,6 +292,6 @@ def _type_and_bytes(fd: int) -> tuple[int, int]:
 
 def _seem_older(node: str) -> None:
     """As if the notes were those of a version with another program."""
-    path = state.path_of(node)
+    path = state.path_of(node, "balancer")
     noted = json.loads(path.read_text())
     path.write_text(json.dumps(noted | {"fingerprint_program": "0" * 64}))

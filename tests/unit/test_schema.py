@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from remainder.config import Balancer, Config, Server, Service
+from remainder.config import (
+    Balancer,
+    Cluster,
+    Config,
+    Member,
+    ReturnPath,
+    Router,
+    Sender,
+    Server,
+    Service,
+    Vrrp,
+)
 from remainder.errors import ConfigError
 from remainder.schema import json_schema
 from remainder.selection.key import FIELDS, parse_key
@@ -148,13 +159,11 @@ def test_every_key_of_the_file_has_a_description() -> None:
     schema = json_schema()
     tables = {"": schema} | schema["$defs"]
 
-    assert {"", "Service", "Server", "Balancer"} == set(tables)
-    for name, kind in (
-        ("", Config),
-        ("Service", Service),
-        ("Server", Server),
-        ("Balancer", Balancer),
-    ):
+    kinds = (Service, Server, Balancer, Vrrp, Cluster, Member, ReturnPath, Router, Sender)
+    by_name = {"": Config} | {kind.__name__: kind for kind in kinds}
+
+    assert set(by_name) == set(tables)
+    for name, kind in by_name.items():
         properties = tables[name]["properties"]
 
         assert [field.name for field in msgspec.structs.fields(kind)] == list(properties)

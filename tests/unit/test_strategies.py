@@ -12,13 +12,17 @@ from remainder.reference import process
 from tests import recipes, strategies
 from tests.segment import NODE, PLAN, run
 
+OTHERS = {Outcome.KEPT, Outcome.LEFT, Outcome.NEIGHBOUR_ANSWERED, Outcome.RETURNED, Outcome.ON_LINK}
+OUTCOMES = [one for one in Outcome if one not in OTHERS | {Outcome.NO_OWNER}]
+"""Those that a balancer can come to with a plan."""
+
 
 @given(strategies.configs())
 def test_every_drawn_file_is_one_that_could_be_written(config: Config) -> None:
     assert config == msgspec.convert(msgspec.to_builtins(config), Config, strict=True)
 
 
-@pytest.mark.parametrize("wanted", [one for one in Outcome if one != Outcome.NO_OWNER])
+@pytest.mark.parametrize("wanted", OUTCOMES)
 def test_the_drawn_frames_come_to_every_outcome_a_plan_allows(wanted: Outcome) -> None:
     def has_it(case: strategies.Case) -> bool:
         return any(wanted == process(case.plan, case.node, one).outcome for one in case.frames)

@@ -31,6 +31,11 @@ enum outcome {
 	OUTCOME_FRAGMENT_DROPPED,
 	OUTCOME_UNRESOLVED,
 	OUTCOME_NO_OWNER,
+	OUTCOME_KEPT,
+	OUTCOME_LEFT,
+	OUTCOME_NEIGHBOUR_ANSWERED,
+	OUTCOME_RETURNED,
+	OUTCOME_ON_LINK,
 	OUTCOME_MAX,
 };
 
@@ -45,8 +50,10 @@ enum feature {
 	FEATURE_IPV6 = 2,
 	FEATURE_SUM = 4,
 	FEATURE_HASH = 8,
-	FEATURE_ANY_PORT = 16,     /* some service has port "any" */
+	FEATURE_ANY_PORT = 16,     /* some service has any port of a protocol */
 	FEATURE_ANY_PROTOCOL = 32, /* some service has a port, any protocol */
+	FEATURE_ANY_ADDRESS = 64,  /* some entry takes what no other does */
+	FEATURE_ECHO = 128,        /* pings of a VIP are ours to answer */
 };
 
 enum service_flag {
@@ -82,12 +89,17 @@ struct row {
 
 #define NOBODY 0xffff
 
-/* A server as a packet meets it.  The first eight bytes change together when
- * the neighbour does: one aligned store. */
+enum owner_flag {
+	OWNER_RESOLVED = 1, /* its MAC is known */
+	OWNER_SELF = 2,     /* it is this node */
+};
+
+/* A server, member or router as a packet meets it.  The first eight bytes
+ * change together when the neighbour does: one aligned store. */
 struct owner {
 	__u8 mac[6];
-	__u8 resolved;
-	__u8 pad; /* written as zero */
+	__u8 flags; /* enum owner_flag */
+	__u8 pad;   /* written as zero */
 	__u32 counter;
 	__u32 pad2; /* written as zero */
 };
@@ -102,11 +114,23 @@ struct secret {
 	__u64 v[4];
 };
 
+/* An address range of the segment: address & mask == value, all raw.  What is
+ * not used has a value that no address has under its mask. */
+struct prefix {
+	__u64 value_hi, value_lo;
+	__u64 mask_hi, mask_lo;
+};
+
+#define PREFIXES 8 /* of each family */
+
 /* Everything that changes while packets run, but the tables. */
 struct live {
-	__u64 half; /* which half of every table is current: 0 or 1 */
-	__u64 mac;  /* the interface's own, raw, in the low 48 bits */
+	__u64 half;        /* which half of every table is current: 0 or 1 */
+	__u64 mac;         /* the interface's own, raw, in the low 48 bits */
+	__u64 cluster_mac; /* what reaches every member, likewise */
 	struct secret secret[2]; /* one a half */
+	struct prefix on_link4[PREFIXES];
+	struct prefix on_link6[PREFIXES];
 };
 
 /* Fixed at load. */
@@ -123,6 +147,7 @@ struct settings {
 	enum method methods[0];
 	enum feature feature_names[0];
 	enum service_flag service_flags[0];
+	enum owner_flag owner_flags[0];
 };
 
 /* The service index: a perfect hash that Python computes.  These odd numbers

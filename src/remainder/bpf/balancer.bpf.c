@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The balancer: every packet to the server that the calculation names.
  *
- * Claims 1 to 14, 17 to 27, 31 to 33.  Twin: roles/balancer.py loads it; reference.py
- * judges it.  docs/packets.md is the contract.
- * No session state: nothing is written but counters.
+ * Claims 1 to 14, 17 to 27, 31 to 33.  Twin: roles/balancer.py loads it;
+ * reference.py judges it.  docs/packets.md is the contract. No session state:
+ * nothing is written but counters.
  */
+#include <linux/bpf.h>
+
+#define CONTEXT struct xdp_md
+
 #include "maps.h"
 #include "parse.h"
 #include "icmp.h"
@@ -24,7 +28,7 @@ static __always_inline enum outcome to_owner(struct packet *packet,
 
 	if (!owner)
 		return OUTCOME_NO_OWNER;
-	if (!owner->resolved)
+	if (!(owner->flags & OWNER_RESOLVED))
 		return OUTCOME_UNRESOLVED;
 	add(&servers, owner->counter, bytes);
 	forward_l2(packet->eth, owner);
@@ -41,22 +45,11 @@ static __always_inline enum outcome balance_family(struct xdp_md *ctx,
 	struct service *service = 0;
 	enum outcome outcome;
 
-	outcome = family == 4 ? read_ipv4(cursor, packet) :
-				read_ipv6(ctx, cursor, packet);
+	outcome = read_flow(ctx, cursor, packet, family);
 	if (outcome != UNDECIDED)
 		return outcome;
-	if (!packet->fragment && has_ports(packet->protocol)) {
-		__u32 *ports = take(cursor, __u32);
-
-		if (!ports)
-			return OUTCOME_MALFORMED;
-		packet->ports = *ports;
+	if (packet->has_ports)
 		service = probe_port(packet, family, half);
-	} else {
-		outcome = read_icmp(ctx, cursor, packet, family);
-		if (outcome != UNDECIDED)
-			return outcome;
-	}
 	if (!service || !service->slots) {
 		outcome = look_closer(packet, &service, family, half);
 		if (outcome != UNDECIDED)
@@ -67,15 +60,16 @@ static __always_inline enum outcome balance_family(struct xdp_md *ctx,
 
 static __always_inline enum outcome balance(struct xdp_md *ctx, __u64 bytes)
 {
-	struct cursor cursor = {
-		.start = (void *)(long)ctx->data,
-		.at = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
-		.left = bytes,
-	};
+	struct cursor cursor = cursor_of(ctx);
 	struct packet packet = {};
-	enum outcome outcome = read_ethernet(&cursor, &packet, live.mac);
+	enum outcome outcome = read_ethernet(&cursor, &packet);
 
+	if (outcome != UNDECIDED)
+		return outcome;
+	/* Flooded frames meant for others pass by here too. */
+	if (destination_of(packet.eth) != live.mac)
+		return OUTCOME_OTHER_MAC;
+	outcome = read_ethertype(&cursor, &packet);
 	if (outcome != UNDECIDED)
 		return outcome;
 	if (packet.family == 4) {

@@ -18,7 +18,8 @@ static __always_inline enum outcome look_closer(struct packet *packet,
 		return OUTCOME_NOT_VIP;
 	if (packet->foreign)
 		return OUTCOME_NO_SERVICE;
-	if (packet->icmp && is_unicast(packet, family) &&
+	if (settings.features & FEATURE_ECHO && packet->icmp &&
+	    is_unicast(packet, family) &&
 	    (__u8)(service->match >> 16) != packet->protocol) {
 		answer_echo(packet, family);
 		return OUTCOME_ECHO_ANSWERED;

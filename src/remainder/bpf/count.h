@@ -21,10 +21,12 @@ static __always_inline int verdict_of(enum outcome outcome)
 	case OUTCOME_FORWARDED:
 	case OUTCOME_FORWARDED_ERROR:
 	case OUTCOME_ECHO_ANSWERED:
+	case OUTCOME_NEIGHBOUR_ANSWERED:
 		return XDP_TX;
 	case OUTCOME_FRAGMENT_DROPPED:
 	case OUTCOME_UNRESOLVED:
 	case OUTCOME_NO_OWNER:
+	case OUTCOME_LEFT:
 		return XDP_DROP;
 	default:
 		return XDP_PASS;

@@ -39,7 +39,7 @@ struct quote {
 	__u8 foreign;
 };
 
-static __always_inline enum outcome quoted_ipv4(struct xdp_md *ctx,
+static __always_inline enum outcome quoted_ipv4(CONTEXT *ctx,
 						struct quote *quote)
 {
 	struct iphdr *ip = at_place(ctx, &quote->place, sizeof(*ip));
@@ -59,7 +59,7 @@ static __always_inline enum outcome quoted_ipv4(struct xdp_md *ctx,
 	return UNDECIDED;
 }
 
-static __always_inline enum outcome quoted_ipv6(struct xdp_md *ctx,
+static __always_inline enum outcome quoted_ipv6(CONTEXT *ctx,
 						struct quote *quote)
 {
 	struct ipv6hdr *ip = at_place(ctx, &quote->place, sizeof(*ip));
@@ -80,7 +80,7 @@ static __always_inline enum outcome quoted_ipv6(struct xdp_md *ctx,
 	return walk_extensions(ctx, &quote->place);
 }
 
-__noinline int read_quote(struct xdp_md *ctx, struct quote *quote)
+__noinline int read_quote(CONTEXT *ctx, struct quote *quote)
 {
 	int outcome;
 
@@ -109,7 +109,7 @@ __noinline int read_quote(struct xdp_md *ctx, struct quote *quote)
 }
 
 /* The flow of an ICMP error is that of the packet it quotes, sides swapped. */
-static __always_inline enum outcome read_error(struct xdp_md *ctx,
+static __always_inline enum outcome read_error(CONTEXT *ctx,
 					       struct cursor *cursor,
 					       struct packet *packet,
 					       int family)
@@ -135,7 +135,7 @@ static __always_inline enum outcome read_error(struct xdp_md *ctx,
 }
 
 /* What an ICMP message tells of its flow; nothing for other protocols. */
-static __always_inline enum outcome read_icmp(struct xdp_md *ctx,
+static __always_inline enum outcome read_icmp(CONTEXT *ctx,
 					      struct cursor *cursor,
 					      struct packet *packet, int family)
 {
@@ -152,6 +152,27 @@ static __always_inline enum outcome read_icmp(struct xdp_md *ctx,
 		packet->ports = icmp->id;
 	if (is_echo_request(icmp->type, family) && !icmp->code && packet->bare)
 		packet->icmp = icmp;
+	return UNDECIDED;
+}
+
+/* Everything behind the Ethernet header that a calculation may need. */
+static __always_inline enum outcome read_flow(CONTEXT *ctx,
+					      struct cursor *cursor,
+					      struct packet *packet, int family)
+{
+	enum outcome outcome = family == 4 ? read_ipv4(cursor, packet) :
+					     read_ipv6(ctx, cursor, packet);
+	__u32 *ports;
+
+	if (outcome != UNDECIDED)
+		return outcome;
+	if (packet->fragment || !has_ports(packet->protocol))
+		return read_icmp(ctx, cursor, packet, family);
+	ports = take(cursor, __u32);
+	if (!ports)
+		return OUTCOME_MALFORMED;
+	packet->ports = *ports;
+	packet->has_ports = 1;
 	return UNDECIDED;
 }
 

@@ -8,6 +8,8 @@
  * What few packets need (extension headers, quoted packets) stands in global
  * functions: the verifier looks at each once, not once for every way that
  * leads to it, which makes loading 30 times faster.  Only they cost a call.
+ *
+ * CONTEXT is what the including program is handed: struct xdp_md or __sk_buff.
  */
 #ifndef REMAINDER_PARSE_H
 #define REMAINDER_PARSE_H
@@ -88,7 +90,20 @@ struct packet {
 	__u8 bare;    /* no IPv4 options, no IPv6 extension headers */
 	__u8 error;   /* the flow is of the packet that an ICMP error quotes */
 	__u8 foreign; /* ... which the destination did not send */
+	__u8 has_ports;
 };
+
+static __always_inline struct cursor cursor_of(CONTEXT *ctx)
+{
+	struct cursor cursor = {
+		.start = (void *)(long)ctx->data,
+		.at = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+		.left = ctx->data_end - ctx->data,
+	};
+
+	return cursor;
+}
 
 /* The next header of this type, or NULL if the packet ends before it does. */
 #define take(cursor, type)                                         \
@@ -110,21 +125,26 @@ static __always_inline int skip(struct cursor *cursor, __u32 bytes)
 	return 1;
 }
 
-static __always_inline enum outcome
-read_ethernet(struct cursor *cursor, struct packet *packet, __u64 own_mac)
+/* Raw, in the low 48 bits, as live.mac. */
+static __always_inline __u64 destination_of(struct ethernet *eth)
+{
+	return *word(eth->dst) | (__u64)eth->dst[2] << 32;
+}
+
+static __always_inline enum outcome read_ethernet(struct cursor *cursor,
+						  struct packet *packet)
+{
+	packet->eth = take(cursor, struct ethernet);
+	return packet->eth ? UNDECIDED : OUTCOME_MALFORMED;
+}
+
+/* Over VLAN tags, to the family. */
+static __always_inline enum outcome read_ethertype(struct cursor *cursor,
+						   struct packet *packet)
 {
 	/* By words: as the packed struct ethhdr it would be read by bytes. */
-	struct ethernet *eth = take(cursor, struct ethernet);
-	__be16 type;
+	__be16 type = packet->eth->type;
 
-	if (!eth)
-		return OUTCOME_MALFORMED;
-	/* Flooded frames meant for others pass by here too (promiscuous). */
-	if (*word(eth->dst) != (__u32)own_mac ||
-	    eth->dst[2] != (__u16)(own_mac >> 32))
-		return OUTCOME_OTHER_MAC;
-	packet->eth = eth;
-	type = eth->type;
 #pragma unroll
 	for (int depth = 0; depth < VLAN_DEPTH; depth++) {
 		struct vlanhdr *vlan;
@@ -186,7 +206,7 @@ struct place {
 	__u8 quoted;
 };
 
-static __always_inline void *at_place(struct xdp_md *ctx, struct place *place,
+static __always_inline void *at_place(CONTEXT *ctx, struct place *place,
 				      __u32 bytes)
 {
 	void *header = (void *)(long)ctx->data;
@@ -200,7 +220,7 @@ static __always_inline void *at_place(struct xdp_md *ctx, struct place *place,
 }
 
 /* Over the extension headers, if any. */
-__noinline int walk_extensions(struct xdp_md *ctx, struct place *place)
+__noinline int walk_extensions(CONTEXT *ctx, struct place *place)
 {
 	int depth;
 
@@ -242,7 +262,7 @@ __noinline int walk_extensions(struct xdp_md *ctx, struct place *place)
 }
 
 static __always_inline enum outcome
-read_ipv6(struct xdp_md *ctx, struct cursor *cursor, struct packet *packet)
+read_ipv6(CONTEXT *ctx, struct cursor *cursor, struct packet *packet)
 {
 	struct ipv6hdr *ip = take(cursor, struct ipv6hdr);
 	__u64 *src, *dst;

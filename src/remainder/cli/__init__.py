@@ -19,6 +19,9 @@ LOOK: Final[Mapping[str, str]] = {
     "check": "is the file valid, is it skewed, can this host run it?",
     "where": "which server does a flow go to, and why?",
     "status": "what runs here, and what did it do?",
+    "bench": "what does a packet cost, beside programs that do less?",
+    "keepalived": "which keepalived.conf lets this node stand by?",
+    "agree": "would all nodes give the same answer?",
     "schema": "the JSON schema of the file, for editors",
 }
 """Commands that change nothing; each speaks --json."""

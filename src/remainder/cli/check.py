@@ -11,8 +11,9 @@ import click
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
 from remainder.errors import ConfigError
+from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
 from remainder.flow import endpoint
-from remainder.plan import Plan, make_plan
+from remainder.plan import Plan, PlannedService, make_plan
 from remainder.selection.skew import Skew, skews
 from remainder.sources.file import load
 
@@ -42,26 +43,35 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
                 )
             )
         raise
-    found = [(planned.name, skew) for planned in plan.services for skew in skews(planned.service)]
+    tiers = tiers_of(config)
+    planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.services]
+    found = [(item.name, skew) for item in planned for skew in skews(item.service)]
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
-        click.echo(json.dumps(_plain(plan, found, host), indent=2))
+        click.echo(json.dumps(_plain(plan, tiers, found, host), indent=2))
     else:
-        click.echo(_text(file, plan, found, host))
+        click.echo(_text(file, plan, tiers, found, host))
 
 
 def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[dict[str, Any]]:
+    """Try what this node would run; a node that the file does not name tries to balance."""
     from remainder.kernel.probe import probe  # noqa: PLC0415  (netlink is slow to import)
 
-    sections = [section.interface for section in config.balancer if section.name == node]
-    name = interface or (sections[0] if sections else None)
+    parts = (
+        [(part.plan, part.interface) for part in parts_of(config, node)]
+        if (node in nodes_of(config))
+        else [(plan if plan.services else tiers_of(config)[0].plan, None)]
+    )
     return [
         {"need": finding.need, "met": finding.met, "detail": finding.detail}
-        for finding in probe(plan, name)
+        for part, name in parts
+        for finding in probe(part, interface or name)
     ]
 
 
-def _plain(plan: Plan, found: list[tuple[str, Skew]], host: list[dict[str, Any]]) -> dict[str, Any]:
+def _plain(
+    plan: Plan, tiers: list[Tier], found: list[tuple[str, Skew]], host: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "valid": True,
         "fingerprint": plan.fingerprint,
@@ -78,6 +88,10 @@ def _plain(plan: Plan, found: list[tuple[str, Skew]], host: list[dict[str, Any]]
             }
             for planned in plan.services
         ],
+        "tiers": [
+            {"kind": tier.kind, "name": tier.name, "fingerprint": tier.plan.fingerprint}
+            for tier in tiers
+        ],
         "skews": [
             {
                 "service": name,
@@ -92,26 +106,58 @@ def _plain(plan: Plan, found: list[tuple[str, Skew]], host: list[dict[str, Any]]
     }
 
 
-def _text(file: Path, plan: Plan, found: list[tuple[str, Skew]], host: list[dict[str, Any]]) -> str:
-    lines = [f"{file}: valid, {len(plan.services)} services, tables {plan.fingerprint[:12]}"]
-    for planned in plan.services:
-        service = planned.service
-        port = "" if service.port_number else "any port "
-        lines.append(
-            f"  {planned.name}  {endpoint(service.ip, service.port_number or 0)} {port}"
-            f"{service.protocol}: {planned.key}, {service.table}, {planned.slots:,} slots, "
-            f"{len(planned.servers)} servers"
-        )
-        for name, skew in found:
-            if name == planned.name:
-                lines += [
-                    f"    {skew.severity}: {skew.sentence}",
-                    f"      {skew.arithmetic}",
-                    *([f"      {skew.advice}"] if skew.advice else []),
-                ]
+def _text(
+    file: Path,
+    plan: Plan,
+    tiers: list[Tier],
+    found: list[tuple[str, Skew]],
+    host: list[dict[str, Any]],
+) -> str:
+    lines = [f"{file}: valid, {_count(plan, tiers)}, tables {_fingerprint(plan, tiers)[:12]}"]
+    for tier in tiers:
+        for planned in tier.plan.services:
+            lines.append(_line(tier, planned))
+            for name, skew in found:
+                if name == planned.name and tier.kind != "return_path":
+                    lines += [
+                        f"    {skew.severity}: {skew.sentence}",
+                        f"      {skew.arithmetic}",
+                        *([f"      {skew.advice}"] if skew.advice else []),
+                    ]
     if host:
         lines.append("this host:")
         lines += [
             f"  {'ok' if item['met'] else 'NO'}  {item['need']}: {item['detail']}" for item in host
         ]
     return "\n".join(lines)
+
+
+_OWNERS = {"service": "servers", "cluster": "members", "return_path": "routers"}
+
+
+def _line(tier: Tier, planned: PlannedService) -> str:
+    service = planned.service
+    port = "" if service.port_number else "any port "
+    place = (
+        "whatever no other takes"
+        if service.ip.is_unspecified
+        else f"{endpoint(service.ip, service.port_number or 0)} {port}{service.protocol}"
+    )
+    return (
+        f"  {planned.name}  {place}: {planned.key}, {service.table}, {planned.slots:,} slots, "
+        f"{len(planned.servers)} {_OWNERS[tier.kind]}"
+    )
+
+
+def _count(plan: Plan, tiers: list[Tier]) -> str:
+    clusters = sum(tier.kind == "cluster" for tier in tiers)
+    paths = sum(tier.kind == "return_path" for tier in tiers)
+    counts = [f"{len(plan.services)} services"] if plan.services else []
+    counts += [f"{clusters} clusters"] if clusters else []
+    counts += [f"{paths} return paths"] if paths else []
+    return ", ".join(counts)
+
+
+def _fingerprint(plan: Plan, tiers: list[Tier]) -> str:
+    """The balancer's; where the file has no service, that of its first cluster."""
+    return plan.fingerprint if plan.services else tiers[0].plan.fingerprint

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
+from remainder.cli.demo_shows import Programme
 from remainder.lab.acts import Killed, Shown
 
 _STYLE: Final = """
@@ -36,21 +37,21 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .8rem
 """
 
 
-def page(shown: Sequence[Shown], killed: Killed) -> str:
+def page(programme: Programme) -> str:
     """The whole page as HTML."""
-    servers = sorted(shown[0].packets)
     parts = [
         "<h1>The server is the remainder</h1>",
         '<p class="soft">What <code>remainder demo</code> did on this machine: real TCP and UDP '
         "sessions through network namespaces, counted at the servers.</p>",
-        "<h2>The network</h2>",
-        _topology(servers),
-        '<p class="soft">Dashed: requests, clients → router → balancer → server.  Dotted: answers, '
-        "server → router → clients, past the balancer (direct server return).</p>",
     ]
-    for result in shown:
+    if programme.formulas:
+        parts += _network(sorted(programme.formulas[0].packets))
+    for result in programme.formulas:
         parts += _act(result)
-    parts += _killed(killed)
+    if programme.killed is not None:
+        parts += _killed(programme.killed)
+    for name, findings in programme.findings.items():
+        parts += [f"<h2>{escape(name)}</h2>", _findings(findings)]
     parts.append(
         '<footer class="soft">Packets are counted by packet sockets on the servers, not by the '
         "balancer.  The servers and the arithmetic are compared session by session.</footer>"
@@ -62,6 +63,15 @@ def page(shown: Sequence[Shown], killed: Killed) -> str:
         + "\n".join(parts)
         + "\n</body></html>\n"
     )
+
+
+def _network(servers: Sequence[str]) -> list[str]:
+    return [
+        "<h2>The network</h2>",
+        _topology(servers),
+        '<p class="soft">Dashed: requests, clients → router → balancer → server.  Dotted: answers, '
+        "server → router → clients, past the balancer (direct server return).</p>",
+    ]
 
 
 def _act(shown: Shown) -> list[str]:

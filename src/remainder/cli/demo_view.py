@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from remainder.lab.acts import Formula, Killed, Shown
-from remainder.lab.one_service import OneService
+from remainder.lab.balanced import Balanced
 
 _BAR = 30
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
@@ -28,7 +28,20 @@ class Stage:
         """A plain line."""
         self._console.print(text)
 
-    def topology(self, scene: OneService) -> None:
+    def title(self, name: str, what: str) -> None:
+        """A scene begins."""
+        self._console.print()
+        self._console.rule(Text.assemble((name, "bold"), f"  {what}"), align="left", style="dim")
+
+    def happens(self, what: str) -> None:
+        """Something happens before the viewer's eyes."""
+        self._console.print(Text(f"  › {what}", style="cyan"))
+
+    def found(self, good: object, text: str) -> None:
+        """What came of it."""
+        self._line(good, text)
+
+    def topology(self, scene: Balanced) -> None:
         """The network, as a drawing."""
         count = len(scene.client_addresses[4])
         rows = [

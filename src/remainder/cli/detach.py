@@ -6,7 +6,7 @@ import click
 
 from remainder.cli.options import node_option
 from remainder.errors import HostError
-from remainder.roles.balancer import detach
+from remainder.roles.node import detach
 
 
 @click.command(name="detach")

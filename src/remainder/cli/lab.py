@@ -16,7 +16,7 @@ from remainder.cli.options import end_cleanly
 from remainder.errors import HostError
 
 if TYPE_CHECKING:
-    from remainder.lab import Host, OneService
+    from remainder.lab import Balanced, Host
 
 
 @click.command(name="lab")
@@ -67,5 +67,6 @@ def command(scene: str | None, line: str | None) -> None:
     sys.exit(done.returncode)
 
 
-def _hosts(built: OneService) -> list[Host]:
-    return [built.clients, built.router, built.balancer, *built.servers.values()]
+def _hosts(built: Balanced) -> list[Host]:
+    hosts = [built.clients, built.router, *built.nodes.values(), *built.servers.values()]
+    return list(dict.fromkeys(hosts))

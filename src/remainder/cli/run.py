@@ -14,9 +14,9 @@ from remainder.cli.options import file_argument, node_option
 from remainder.errors import HostError
 from remainder.kernel import netlink, state
 from remainder.kernel.dsr import silent_servers
-from remainder.roles.balancer import BalancerRole, Wanted
 from remainder.roles.loop import serve
-from remainder.sources.file import Source
+from remainder.roles.node import RunningNode
+from remainder.roles.running import Wanted
 
 
 @click.command(name="run")
@@ -32,7 +32,7 @@ from remainder.sources.file import Source
     "--keep", is_flag=True, help="leave the data plane running at the end; `detach` stops it"
 )
 def command(file: Path, interface: str | None, node: str, mode: str | None, *, keep: bool) -> None:
-    """Balance FILE's services on an interface until Ctrl-C or SIGTERM.
+    """Do this node's part of FILE until Ctrl-C or SIGTERM: balance, be a member, choose routers.
 
     Follows changes of FILE and of the servers' MAC addresses.  A bad new file
     is refused while the old one goes on.  If this process dies, packets go on
@@ -43,30 +43,33 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             "loading a data plane takes root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; "
             f"try `sudo {' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`"
         )
-    wanted = Wanted(
-        source=Source(file), node=node, interface=interface, mode=mode, say=_say, warn=_warn
-    )
+    wanted = Wanted(file=file, node=node, interface=interface, mode=mode, say=_say, warn=_warn)
     started_s = time.monotonic()
     with state.sole_writer(node):
-        role = BalancerRole.start(wanted)
-        for line in _unassigned_vips(role):
+        running = RunningNode.start(wanted)
+        for line in _unassigned_vips(running):
             _say(line)
-        serve(role, lambda: _ready(role, started_s))
+        serve(running, lambda: _ready(running, started_s))
         if keep:
             _say(f"the data plane goes on without us; `remainder detach --node {node}` stops it")
         else:
-            role.stop()
+            running.stop()
             _say("detached")
 
 
-def _ready(role: BalancerRole, started_s: float) -> None:
-    servers = sum(len(planned.servers) for planned in role.plan.services)
-    _say(
-        f"ready: {role.interface.name} ({role.mode} XDP), {len(role.plan.services)} services, "
-        f"{servers} servers, tables {role.plan.fingerprint[:12]}, "
-        f"after {(time.monotonic() - started_s) * 1000:.0f} ms"
-    )
-    threading.Thread(target=_diagnose, args=(role,), name="diagnosis", daemon=True).start()
+def _ready(running: RunningNode, started_s: float) -> None:
+    took_ms = (time.monotonic() - started_s) * 1000
+    for role in running.roles:
+        owners = sum(len(planned.servers) for planned in role.plan.services)
+        what = {"balancer": "services", "member": "clusters", "server": "return paths"}[role.role]
+        whom = {"balancer": "servers", "member": "members", "server": "routers"}[role.role]
+        how = "egress" if role.role == "server" else f"{role.mode} XDP"
+        _say(
+            f"{role.role} on {role.interface.name} ({how}), {len(role.plan.services)} {what}, "
+            f"{owners} {whom}, tables {role.plan.fingerprint[:12]}"
+        )
+    _say(f"ready after {took_ms:.0f} ms")
+    threading.Thread(target=_diagnose, args=(running,), name="diagnosis", daemon=True).start()
 
 
 def _say(line: str) -> None:
@@ -85,19 +88,23 @@ def _has_capabilities() -> bool:
     return False
 
 
-def _diagnose(role: BalancerRole) -> None:
+def _diagnose(running: RunningNode) -> None:
     """Beside the work: name the servers that would swallow their packets."""
-    for silent in silent_servers(role.plan, role.interface, dict(role.macs)):
-        _warn(str(silent))
+    for role in running.roles:
+        if role.role == "balancer":
+            for silent in silent_servers(role.plan, role.interface, dict(role.macs)):
+                _warn(str(silent))
 
 
-def _unassigned_vips(role: BalancerRole) -> list[str]:
+def _unassigned_vips(running: RunningNode) -> list[str]:
     """The commonest surprise of a first run: nobody answers ARP for the VIP."""
     here = netlink.local_addresses()
     return [
         f"note: {vip} is no address of this machine: packets come only if a router sends them "
         f"here; assign_vips = true in this node's [[balancer]] answers ARP and neighbour "
         f"discovery for it"
+        for role in running.roles
+        if role.role == "balancer" and not running.stands_by
         for vip in sorted(role.plan.vips, key=str)
         if vip not in here
     ]

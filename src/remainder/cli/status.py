@@ -10,8 +10,7 @@ import click
 
 from remainder.cli.options import json_option
 from remainder.errors import HostError
-from remainder.kernel import state
-from remainder.kernel.report import report
+from remainder.kernel.report import reports
 
 
 @click.command(name="status")
@@ -40,9 +39,9 @@ def command(node: str | None, *, watch: bool, interval_s: float, as_json: bool) 
 
 
 def _look(node: str | None) -> list[dict[str, Any]]:
-    nodes = [node] if node else state.nodes()
-    if not nodes:
+    found = reports(node)
+    if not found:
         raise HostError(
             "nothing runs on this machine; `remainder run FILE --interface IF` starts a balancer"
         )
-    return [report(name) for name in nodes]
+    return found

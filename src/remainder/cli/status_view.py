@@ -47,7 +47,8 @@ class View:
             f"process {node['process']}" if node["process"] else "no process (data plane alone)"
         )
         head = Text.assemble(
-            (node["node"], "bold"), f"  {node['interface']} ({node['mode']} XDP), {tended}, ",
+            (node["node"], "bold"), f"  {node['role']} on {node['interface']} "
+            f"({node['mode'] if node['role'] == 'server' else node['mode'] + ' XDP'}), {tended}, ",
             f"tables {node['fingerprint']['tables'][:12]}",
         )  # fmt: skip
         if not node["attached"]:
@@ -56,7 +57,7 @@ class View:
         services = (
             part
             for service in node["services"]
-            for part in (_heading(service), Padding(_servers(service, rates), (0, 0, 1, 2)))
+            for part in (_heading(service), Padding(_servers(service, rates, node), (0, 0, 1, 2)))
         )
         return [head, Text(), *services, _outcomes(node), Text()]
 
@@ -66,8 +67,8 @@ class View:
             for service in node["services"]
             for server in service["servers"]
         }
-        before_s, before = self._before.get(node["node"], (now_s, counts))
-        self._before[node["node"]] = (now_s, counts)
+        before_s, before = self._before.get(f"{node['node']} {node['role']}", (now_s, counts))
+        self._before[f"{node['node']} {node['role']}"] = (now_s, counts)
         passed_s = now_s - before_s
         if passed_s <= 0:
             return {}
@@ -81,7 +82,9 @@ def _heading(service: dict[str, Any]) -> Text:
     )  # fmt: skip
 
 
-def _servers(service: dict[str, Any], rates: dict[tuple[str, str], float]) -> Table:
+def _servers(
+    service: dict[str, Any], rates: dict[tuple[str, str], float], node: dict[str, Any]
+) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     columns: tuple[tuple[str, JustifyMethod], ...] = (
         ("server", "left"), ("MAC", "left"), ("slots", "right"), ("packets", "right"),
@@ -95,7 +98,7 @@ def _servers(service: dict[str, Any], rates: dict[tuple[str, str], float]) -> Ta
         rate = rates.get((service["name"], server["name"]))
         table.add_row(
             f"{server['name']} {server['address']}",
-            server["mac"] or Text("unresolved", style="red"),
+            server["mac"] or _no_mac(server, node),
             f"{server['slots']:,}",
             f"{server['packets']:,}",
             f"{rate:,.0f}" if rate is not None else "",
@@ -103,6 +106,12 @@ def _servers(service: dict[str, Any], rates: dict[tuple[str, str], float]) -> Ta
             Text("█" * round(share * _BAR), style="cyan").append(f" {share:.0%}", style="dim"),
         )
     return table
+
+
+def _no_mac(server: dict[str, Any], node: dict[str, Any]) -> Text:
+    if node["role"] != "member":
+        return Text("unresolved", style="red")
+    return Text("this member" if server["name"] == node["node"] else "", style="dim")
 
 
 def _outcomes(node: dict[str, Any]) -> Table:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from remainder.cli.options import file_argument, json_option
 from remainder.errors import Disagreement
+from remainder.fleet import Tier, tiers_of
 from remainder.flow import parse_flow
-from remainder.plan import Decision, make_plan
+from remainder.plan import Decision
 from remainder.sources.file import load
 
 
@@ -30,34 +32,68 @@ def command(
 
     IPv6 is written [2001:db8::1]:80.
     """
-    plan = make_plan(load(file))
-    decision = plan.where(parse_flow(source, destination, protocol))
-    said = None
+    flow = parse_flow(source, destination, protocol)
+    tiers = tiers_of(load(file))
+    decisions = [tier.plan.where(flow) for tier in tiers]
+    answers = [Answer(tier, decision) for tier, decision in zip(tiers, decisions, strict=True)]
     if kernel:
         from remainder.kernel.oracle import oracle  # noqa: PLC0415  (needs libbpf)
 
-        with oracle(plan) as asked:
-            said = asked.where(decision.flow)
+        for answer in answers:
+            with oracle(answer.tier.plan) as asked:
+                answer.said = asked.where(flow)
     if as_json:
-        click.echo(json.dumps(_plain(decision, said), indent=2))
+        click.echo(json.dumps(_plain(answers), indent=2))
     else:
-        click.echo(_text(decision, said))
-    if said is not None and said != (decision.outcome, decision.server):
-        raise Disagreement(
-            f"the kernel's program says {said[0]} {said[1] or ''} and the calculation says "
-            f"{decision.outcome} {decision.server or ''}: do not use this build, and report "
-            f"the flow"
-        )
+        click.echo(_text(answers))
+    for answer in answers:
+        if not answer.agrees:
+            said, decision = answer.said or ("", None), answer.decision
+            raise Disagreement(
+                f"the kernel's program says {said[0]} {said[1] or ''} and the calculation says "
+                f"{decision.outcome} {decision.server or ''}: do not use this build, and report "
+                f"the flow"
+            )
 
 
-def _plain(decision: Decision, said: tuple[str, str | None] | None) -> dict[str, object]:
-    flow = decision.flow
-    plain: dict[str, object] = {
+@dataclass
+class Answer:
+    """What one tier says of a flow, and what its real program says."""
+
+    tier: Tier
+    decision: Decision
+    said: tuple[str, str | None] | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """True also where the program was not asked."""
+        return self.said in (None, (self.decision.outcome, self.decision.server))
+
+
+def _main(answers: list[Answer]) -> Answer:
+    """The balancer's answer; where the file has no service, the first there is."""
+    return next((item for item in answers if item.tier.kind == "service"), answers[0])
+
+
+def _plain(answers: list[Answer]) -> dict[str, object]:
+    main = _main(answers)
+    flow = main.decision.flow
+    return {
         "src_ip": str(flow.src_ip),
         "src_port": flow.src_port,
         "dst_ip": str(flow.dst_ip),
         "dst_port": flow.dst_port,
         "protocol": flow.protocol,
+        **_decision(main),
+        "tiers": [
+            {"kind": item.tier.kind, "name": item.tier.name, **_decision(item)} for item in answers
+        ],
+    }
+
+
+def _decision(answer: Answer) -> dict[str, object]:
+    decision = answer.decision
+    plain: dict[str, object] = {
         "outcome": decision.outcome,
         "service": decision.service,
         "expression": decision.expression,
@@ -67,17 +103,31 @@ def _plain(decision: Decision, said: tuple[str, str | None] | None) -> dict[str,
         "server": decision.server,
         "address": decision.address,
     }
-    if said is not None:
-        plain["kernel"] = {"outcome": said[0], "server": said[1]}
+    if answer.said is not None:
+        plain["kernel"] = {"outcome": answer.said[0], "server": answer.said[1]}
     return plain
 
 
-def _text(decision: Decision, said: tuple[str, str | None] | None) -> str:
-    goes = f"{decision.server} ({decision.address})" if decision.server else decision.outcome
-    lines = [f"{decision.flow}  goes to  {goes}", *(f"  {line}" for line in decision.lines)]
-    if said is not None:
-        agrees = said == (decision.outcome, decision.server)
-        lines.append(
-            f"  kernel   {said[0]} {said[1] or ''} {'(agrees)' if agrees else ''}".rstrip()
-        )
-    return "\n".join(lines)
+def _text(answers: list[Answer]) -> str:
+    main = _main(answers)
+    concerned = [item for item in answers if item is main or item.decision.outcome != "not_vip"]
+    return "\n".join(line for item in concerned for line in _lines(item))
+
+
+_GOES = {
+    "service": "goes to",
+    "cluster": "is kept by",
+    "return_path": "is answered through",
+}
+
+
+def _lines(answer: Answer) -> list[str]:
+    decision = answer.decision
+    address = f" ({decision.address})" if decision.address else ""
+    goes = f"{decision.server}{address}" if decision.server else decision.outcome
+    verb = _GOES[answer.tier.kind] if decision.server else "goes to"
+    lines = [f"{decision.flow}  {verb}  {goes}", *(f"  {line}" for line in decision.lines)]
+    if answer.said is not None:
+        agrees = "(agrees)" if answer.agrees else ""
+        lines.append(f"  kernel   {answer.said[0]} {answer.said[1] or ''} {agrees}".rstrip())
+    return lines

@@ -24,6 +24,8 @@ class Feature(enum.IntFlag):
     HASH = 8
     ANY_PORT = 16
     ANY_PROTOCOL = 32
+    ANY_ADDRESS = 64
+    ECHO = 128
 
 
 class ServiceFlag(enum.IntFlag):
@@ -33,6 +35,16 @@ class ServiceFlag(enum.IntFlag):
     FORWARD_FRAGMENTS = 2
     DROP_FRAGMENTS = 4
 
+
+class OwnerFlag(enum.IntFlag):
+    """``enum owner_flag``."""
+
+    RESOLVED = 1
+    SELF = 2
+
+
+PREFIXES: Final = 8
+"""Ranges of the segment, of each family."""
 
 OUTCOMES: Final = tuple(Outcome)
 """``enum outcome`` in its order."""
@@ -64,7 +76,7 @@ ROW: Final = np.dtype([("owner", "<u2", (4,))])
 OWNER: Final = np.dtype(
     [
         ("mac", "u1", (6,)),
-        ("resolved", "u1"),
+        ("flags", "u1"),
         ("pad", "u1"),
         ("counter", "<u4"),
         ("pad2", "<u4"),
@@ -80,13 +92,27 @@ class Secret(ctypes.Structure):
     _fields_ = (("v", ctypes.c_uint64 * 4),)
 
 
+class Prefix(ctypes.Structure):
+    """An address range of the segment."""
+
+    _fields_ = (
+        ("value_hi", ctypes.c_uint64),
+        ("value_lo", ctypes.c_uint64),
+        ("mask_hi", ctypes.c_uint64),
+        ("mask_lo", ctypes.c_uint64),
+    )
+
+
 class Live(ctypes.Structure):
     """Everything that changes while packets run, but the tables."""
 
     _fields_ = (
         ("half", ctypes.c_uint64),
         ("mac", ctypes.c_uint64),
+        ("cluster_mac", ctypes.c_uint64),
         ("secret", Secret * 2),
+        ("on_link4", Prefix * PREFIXES),
+        ("on_link6", Prefix * PREFIXES),
     )
 
 

@@ -21,10 +21,26 @@ from remainder.kernel.abi import Feature
 from remainder.kernel.image import Capacity
 from remainder.kernel.libbpf import Map
 from remainder.kernel.tables import Tables
-from remainder.plan import Plan
+from remainder.plan import Plan, Role
 
 BPF: Final = Path(__file__).parent.parent / "bpf"
 BALANCER: Final = BPF / "balancer.bpf.o"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a role loads: an object, the program in it, and one that goes before the stack."""
+
+    path: Path
+    entry: str
+    companion: str | None = None
+
+
+PROGRAMS: Final[Mapping[Role, Program]] = {
+    "balancer": Program(BALANCER, "balancer"),
+    "member": Program(BPF / "member.bpf.o", "member", companion="member_host"),
+    "server": Program(BPF / "server.bpf.o", "server"),
+}
 
 _SECTIONS: Final = {"live": ".data.live", "settings": ".rodata.settings"}
 _TABLES: Final = ("seeds", "services", "rows", "owners")
@@ -36,7 +52,9 @@ _MAPS: Final = (*_TABLES, *_COUNTERS, *_SECTIONS)
 class Dataplane:
     """Descriptors of a loaded program and its maps."""
 
+    role: Role
     program_fd: int
+    companion_fd: int | None
     maps: Mapping[str, Map]
     capacity: Capacity
     features: Feature
@@ -72,20 +90,28 @@ class Dataplane:
         """Give program and maps names in a folder of the BPF file system."""
         folder.mkdir(parents=True, exist_ok=True)
         libbpf.pin(self.program_fd, folder / "program")
+        if self.companion_fd is not None:
+            libbpf.pin(self.companion_fd, folder / "companion")
         for name, kernel_map in self.maps.items():
             libbpf.pin(kernel_map.fd, folder / name)
 
     def close(self) -> None:
         """Give the descriptors back; pins and links keep what they hold."""
         os.close(self.program_fd)
+        if self.companion_fd is not None:
+            os.close(self.companion_fd)
         for kernel_map in self.maps.values():
             kernel_map.close()
 
 
 def load(
-    capacity: Capacity, features: Feature, *, counters: Mapping[str, Map] | None = None
+    capacity: Capacity,
+    features: Feature,
+    *,
+    role: Role = "balancer",
+    counters: Mapping[str, Map] | None = None,
 ) -> Dataplane:
-    """Load a balancer with empty tables.
+    """Load a role's program with empty tables.
 
     ``counters`` of a program before it are taken over where they are large
     enough.  Raises HostError, with the verifier's words if it refuses.
@@ -99,7 +125,8 @@ def load(
         rows=capacity.rows,
         owners=capacity.owners,
     )
-    with libbpf.opened(BALANCER) as opened:
+    program = PROGRAMS[role]
+    with libbpf.opened(program.path) as opened:
         for name in _TABLES:
             opened.resize(name, 2 * int(getattr(capacity, _ROOM[name])))
         opened.resize("servers", capacity.counters)
@@ -107,9 +134,11 @@ def load(
         for name, kernel_map in (counters or {}).items():
             if name == "outcomes" or kernel_map.max_entries == capacity.counters:
                 opened.reuse(name, kernel_map.fd)
-        opened.load("balancer")
+        opened.load(program.entry)
         return Dataplane(
-            program_fd=opened.program_fd("balancer"),
+            role=role,
+            program_fd=opened.program_fd(program.entry),
+            companion_fd=opened.program_fd(program.companion) if program.companion else None,
             maps={name: opened.map(_SECTIONS.get(name, name)) for name in _MAPS},
             capacity=capacity,
             features=features,
@@ -119,12 +148,15 @@ def load(
 _ROOM: Final = {"seeds": "buckets", "services": "services", "rows": "rows", "owners": "owners"}
 
 
-def from_pins(folder: Path) -> Dataplane:
-    """Find a balancer again by its pins.  Raises HostError if something is missing."""
+def from_pins(folder: Path, role: Role) -> Dataplane:
+    """Find a data plane again by its pins.  Raises HostError if something is missing."""
     maps = {name: Map(libbpf.pinned(folder / name)) for name in _MAPS}
     settings = abi.Settings.from_buffer_copy(maps["settings"].lookup(0))
+    companion = folder / "companion"
     return Dataplane(
+        role=role,
         program_fd=libbpf.pinned(folder / "program"),
+        companion_fd=libbpf.pinned(companion) if companion.exists() else None,
         maps=maps,
         capacity=Capacity(
             buckets=settings.buckets,
@@ -143,13 +175,14 @@ def unpin(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def code_fingerprint() -> str:
+def code_fingerprint(role: Role = "balancer") -> str:
     """SHA-256 of the compiled program: equal on nodes that run the same code."""
+    path = PROGRAMS[role].path
     try:
-        return hashlib.sha256(BALANCER.read_bytes()).hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         raise HostError(
-            f"{BALANCER.name} is missing: the data plane was not compiled; reinstall Remainder "
+            f"{path.name} is missing: the data plane was not compiled; reinstall Remainder "
             f"with clang and libbpf-dev present"
         ) from None
 

@@ -63,12 +63,12 @@ def silent_servers(plan: Plan, interface: Interface, macs: Mapping[Address, byte
         for version in (4, 6)
     }
     waiting: dict[tuple[Address, bytes], Silent] = {}
-    for planned in plan.services:
-        vip = planned.service.ip
-        for server in planned.servers:
-            if server.ip in macs and own[vip.version]:
-                silent = Silent(planned.name, server.name, server.ip, vip)
-                waiting.setdefault((vip, macs[server.ip]), silent)
+    vips = {planned.name: planned.service.ip for planned in plan.services}
+    for service, name, address in plan.reached:
+        vip = vips[service]
+        if address in macs and own[vip.version]:
+            silent = Silent(service, name, address, vip)
+            waiting.setdefault((vip, macs[address]), silent)
     try:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as packets:
             packets.bind((interface.name, 0))

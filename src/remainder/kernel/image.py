@@ -15,8 +15,8 @@ import numpy.typing as npt
 from remainder.flow import Address
 from remainder.forwarding import METHODS
 from remainder.kernel import abi, index
-from remainder.kernel.abi import Feature, ServiceFlag
-from remainder.plan import Plan, PlannedService
+from remainder.kernel.abi import Feature, OwnerFlag, ServiceFlag
+from remainder.plan import ANY_ADDRESS, Plan, PlannedService
 from remainder.selection.siphash import initial_state
 
 OwnerName = tuple[str, str]
@@ -52,20 +52,22 @@ class Image:
     rows: npt.NDArray[np.uint16]  # slots of all services, each at a multiple of four
     owners: npt.NDArray[np.void]  # abi.OWNER
     owner_names: tuple[OwnerName, ...]
-    addresses: tuple[Address, ...]  # of the owners
+    addresses: tuple[Address | None, ...]  # of the owners; None for members of a cluster
     secret: tuple[int, int, int, int]
 
 
 def features_of(plan: Plan) -> Feature:
     """What code the program needs for a plan."""
-    features = Feature(0)
+    features = Feature.ECHO if plan.role == "balancer" else Feature(0)
     for planned in plan.services:
         service = planned.service
         features |= Feature.IPV4 if service.ip.version == 4 else Feature.IPV6
         features |= Feature.HASH if planned.key.hashed else Feature.SUM
-        if service.port == "any":
+        if service.ip.is_unspecified:
+            features |= Feature.ANY_ADDRESS
+        elif service.port == "any" and service.protocol != "any":
             features |= Feature.ANY_PORT
-        elif service.protocol == "any":
+        elif service.port != "any" and service.protocol == "any":
             features |= Feature.ANY_PROTOCOL
     return features
 
@@ -109,7 +111,7 @@ def image_of(
         sum(_rows(planned) for planned in plan.services) * 4, abi.NOBODY, dtype=np.uint16
     )
     owner_names: list[OwnerName] = []
-    addresses: list[Address] = []
+    addresses: list[Address | None] = []
     first_slot = 0
     for entry, planned in zip(entries, plan.services, strict=True):
         entry["first_slot"], entry["first_owner"] = first_slot, len(owner_names)
@@ -132,9 +134,11 @@ def image_of(
     owners = np.zeros(len(owner_names), dtype=abi.OWNER)
     for number, (name, address) in enumerate(zip(owner_names, addresses, strict=True)):
         owners[number]["counter"] = counters[name]
-        if address in macs:
+        if address is not None and address in macs:
             owners[number]["mac"] = np.frombuffer(macs[address], dtype=np.uint8)
-            owners[number]["resolved"] = 1
+            owners[number]["flags"] |= OwnerFlag.RESOLVED
+        if plan.node is not None and name[1] == plan.node:
+            owners[number]["flags"] |= OwnerFlag.SELF
     return Image(
         seeds=np.asarray(seeds, dtype=np.uint64),
         services=services,
@@ -208,17 +212,21 @@ def _markers(plan: Plan) -> list[np.ndarray]:
     (VIP, any, any) makes the VIP known; (VIP, any, protocol) makes fragments
     known that may belong to a service with a port (docs/packets.md, section 7).
     """
+    with_port: dict[Address, set[int | None]] = {vip: set() for vip in plan.vips}
+    for address, port, protocol in plan.by_claim:
+        if port is not None:
+            with_port.setdefault(address, set()).add(protocol)
     markers = []
     for address in sorted(plan.vips, key=lambda vip: (vip.version, vip)):
-        if (address, None, None) in plan.by_claim:
+        anything = (address, None, None), (ANY_ADDRESS[address.version], None, None)
+        if any(claim in plan.by_claim for claim in anything):
             continue
-        claims = [claim for claim in plan.by_claim if claim[0] == address and claim[1] is not None]
-        protocols = {protocol for _, _, protocol in claims if protocol is not None}
+        protocols = with_port[address]
         marker = _blank(address, port=0, protocol=0)
-        if any(protocol is None for _, _, protocol in claims):
+        if None in protocols:
             marker["flags"] = ServiceFlag.DROP_FRAGMENTS
         markers.append(marker)
-        for protocol in sorted(protocols):
+        for protocol in sorted(protocol for protocol in protocols if protocol is not None):
             if (address, None, protocol) not in plan.by_claim:
                 marker = _blank(address, port=0, protocol=protocol)
                 marker["flags"] = ServiceFlag.DROP_FRAGMENTS

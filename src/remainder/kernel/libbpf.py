@@ -16,86 +16,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from remainder.errors import HostError, Unsupported
+from remainder.kernel.bpf_structs import (
+    LinkCreateOpts,
+    LinkInfo,
+    MapInfo,
+    ProgramInfo,
+    TestRunOpts,
+    XdpMd,
+)
 
 XDP: Final = 37  # enum bpf_attach_type
+TCX_INGRESS: Final = 46
+TCX_EGRESS: Final = 47
 XDP_FLAGS: Final = {"native": 1 << 2, "generic": 1 << 1}
 _LOG_BYTES: Final = 1 << 20
+_LIVE_FRAMES: Final = 1 << 1  # BPF_F_TEST_XDP_LIVE_FRAMES
 _MAX_ERRNO: Final = 4095
-
-
-class _LinkCreateOpts(ctypes.Structure):
-    _fields_ = (
-        ("sz", ctypes.c_size_t),
-        ("flags", ctypes.c_uint32),
-        ("iter_info", ctypes.c_void_p),
-        ("iter_info_len", ctypes.c_uint32),
-        ("target_btf_id", ctypes.c_uint32),
-    )
-
-
-class _TestRunOpts(ctypes.Structure):
-    _fields_ = (
-        ("sz", ctypes.c_size_t),
-        ("data_in", ctypes.c_void_p),
-        ("data_out", ctypes.c_void_p),
-        ("data_size_in", ctypes.c_uint32),
-        ("data_size_out", ctypes.c_uint32),
-        ("ctx_in", ctypes.c_void_p),
-        ("ctx_out", ctypes.c_void_p),
-        ("ctx_size_in", ctypes.c_uint32),
-        ("ctx_size_out", ctypes.c_uint32),
-        ("retval", ctypes.c_uint32),
-        ("repeat", ctypes.c_int),
-        ("duration", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32),
-        ("cpu", ctypes.c_uint32),
-        ("batch_size", ctypes.c_uint32),
-    )
-
-
-class _MapInfo(ctypes.Structure):
-    """``struct bpf_map_info``, the first fields."""
-
-    _fields_ = (
-        ("type", ctypes.c_uint32),
-        ("id", ctypes.c_uint32),
-        ("key_size", ctypes.c_uint32),
-        ("value_size", ctypes.c_uint32),
-        ("max_entries", ctypes.c_uint32),
-        ("map_flags", ctypes.c_uint32),
-        ("name", ctypes.c_char * 16),
-    )
-
-
-class _LinkInfo(ctypes.Structure):
-    """``struct bpf_link_info`` of an XDP link."""
-
-    _fields_ = (
-        ("type", ctypes.c_uint32),
-        ("id", ctypes.c_uint32),
-        ("prog_id", ctypes.c_uint32),
-        ("pad", ctypes.c_uint32),
-        ("ifindex", ctypes.c_uint32),
-        ("rest", ctypes.c_uint8 * 64),
-    )
-
-
-class _ProgramInfo(ctypes.Structure):
-    """``struct bpf_prog_info``, the first fields."""
-
-    _fields_ = (
-        ("type", ctypes.c_uint32),
-        ("id", ctypes.c_uint32),
-        ("tag", ctypes.c_uint8 * 8),
-        ("jited_prog_len", ctypes.c_uint32),
-        ("xlated_prog_len", ctypes.c_uint32),
-        ("pointers", ctypes.c_uint64 * 2),
-        ("load_time", ctypes.c_uint64),
-        ("created_by_uid", ctypes.c_uint32),
-        ("nr_map_ids", ctypes.c_uint32),
-        ("map_ids", ctypes.c_uint64),
-        ("name", ctypes.c_char * 16),
-    )
 
 
 _POINTERS: Final = (
@@ -152,7 +88,7 @@ class Map:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        info = _MapInfo()
+        info = MapInfo()
         _object_info(fd, info, "reading a map's size")
         self.key_size: int = info.key_size
         self.value_size: int = info.value_size
@@ -284,31 +220,45 @@ def _object_info(fd: int, info: Any, what: str) -> None:
 
 def program_id(fd: int) -> int:
     """The kernel's number of a loaded program."""
-    info = _ProgramInfo()
+    info = ProgramInfo()
     _object_info(fd, info, "reading a program's id")
     return int(info.id)
 
 
 def program_size(fd: int) -> int:
     """Instructions of a loaded program after verification (8 bytes each)."""
-    info = _ProgramInfo()
+    info = ProgramInfo()
     _object_info(fd, info, "reading a program's size")
     return int(info.xlated_prog_len) // 8
 
 
+def verified_instructions(fd: int) -> int:
+    """How many instructions the verifier walked through to accept a program (its limit: 1 M)."""
+    info = ProgramInfo()
+    _object_info(fd, info, "reading what the verifier did")
+    return int(info.verified_insns)
+
+
 def link_target(fd: int) -> tuple[int, int]:
     """(program id, ifindex) of an XDP link; ifindex 0 means its device is gone."""
-    info = _LinkInfo()
+    info = LinkInfo()
     _object_info(fd, info, "reading a link")
     return int(info.prog_id), int(info.ifindex)
 
 
 def attach(program_fd: int, ifindex: int, mode: str) -> int:
     """Attach to an interface, ``mode`` native or generic; returns the link's descriptor."""
-    opts = _LinkCreateOpts(sz=ctypes.sizeof(_LinkCreateOpts), flags=XDP_FLAGS[mode])
+    opts = LinkCreateOpts(sz=ctypes.sizeof(LinkCreateOpts), flags=XDP_FLAGS[mode])
     return _check(
         library().bpf_link_create(program_fd, ifindex, XDP, ctypes.byref(opts)),
         f"attaching in {mode} mode",
+    )
+
+
+def attach_behind(program_fd: int, ifindex: int, hook: int) -> int:
+    """Attach a program to the stack's side of an interface (tcx); returns the link's descriptor."""
+    return _check(
+        library().bpf_link_create(program_fd, ifindex, hook, None), "attaching through tcx"
     )
 
 
@@ -332,26 +282,54 @@ def pinned(path: Path) -> int:
     return _check(library().bpf_obj_get(str(path).encode()), f"opening {path}")
 
 
-def test_run(program_fd: int, frame: bytes) -> tuple[int, bytes]:
+def program_by_id(number: int) -> int:
+    """A descriptor of a loaded program, by the kernel's number of it."""
+    return _check(
+        library().bpf_prog_get_fd_by_id(ctypes.c_uint32(number)), f"finding program {number}"
+    )
+
+
+def test_run(program_fd: int, frame: bytes, *, repeat: int = 1) -> tuple[int, bytes]:  # noqa: PT028
     """Run an XDP program on one frame: (verdict, frame afterwards).
 
-    The kernel refuses frames below 14 bytes.
+    The kernel refuses frames below 14 bytes.  Repeated, a program is fed its
+    own output, see stopwatch.py; verdict and frame are those of the last run.
     """
     output = ctypes.create_string_buffer(len(frame) + 256)
     source = ctypes.create_string_buffer(frame, len(frame))
-    opts = _TestRunOpts(
-        sz=ctypes.sizeof(_TestRunOpts),
+    opts = TestRunOpts(
+        sz=ctypes.sizeof(TestRunOpts),
         data_in=ctypes.addressof(source),
         data_out=ctypes.addressof(output),
         data_size_in=len(frame),
         data_size_out=len(output),
-        repeat=1,
+        repeat=repeat,
     )
     _check(
         library().bpf_prog_test_run_opts(program_fd, ctypes.byref(opts)),
         f"running a frame of {len(frame)} bytes",
     )
     return int(opts.retval), output.raw[: opts.data_size_out]
+
+
+def send_live(program_fd: int, frame: bytes, *, ifindex: int, repeat: int) -> None:
+    """Run an XDP program on frames that are real: XDP_TX sends them out of the interface."""
+    source = ctypes.create_string_buffer(frame, len(frame))
+    context = XdpMd(data_end=len(frame), ingress_ifindex=ifindex)
+    opts = TestRunOpts(
+        sz=ctypes.sizeof(TestRunOpts),
+        data_in=ctypes.addressof(source),
+        data_size_in=len(frame),
+        ctx_in=ctypes.addressof(context),
+        ctx_size_in=ctypes.sizeof(context),
+        repeat=repeat,
+        flags=_LIVE_FRAMES,
+        batch_size=64,
+    )
+    _check(
+        library().bpf_prog_test_run_opts(program_fd, ctypes.byref(opts)),
+        f"sending frames of {len(frame)} bytes",
+    )
 
 
 @functools.cache

@@ -6,13 +6,15 @@ Rule: what we add we can name again, so that only that is removed.
 from __future__ import annotations
 
 import errno
+import fcntl
 import queue
 import socket
+import struct
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 from pyroute2 import IPRoute
@@ -26,6 +28,9 @@ _VALID: Final = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, pro
 _NTF_USE: Final = 0x01
 _EXT_MANAGED: Final = 0x01
 _GROUPS: Final = 0x1 | 0x4  # RTMGRP_LINK | RTMGRP_NEIGH
+_IFF_PROMISC: Final = 0x100
+_SIOCADDMULTI: Final = 0x8931
+_SIOCDELMULTI: Final = 0x8932
 _BUFFER_BYTES: Final = 1 << 16
 _IFA_F_NODAD: Final = 0x02
 _IFA_F_NOPREFIXROUTE: Final = 0x200
@@ -101,6 +106,47 @@ def addresses_on(index: int) -> frozenset[Address]:
             ip_address(message.get("local") or message.get("address"))
             for message in route.get_addr(index=index)
         )
+
+
+def networks_on(index: int) -> list[IPv4Network | IPv6Network]:
+    """The ranges of an interface's segment, link-local ones among them, each once."""
+    with netlink() as route:
+        return list(
+            dict.fromkeys(
+                ip_network(
+                    f"{message.get('local') or message.get('address')}/{message['prefixlen']}",
+                    strict=False,
+                )
+                for message in route.get_addr(index=index)
+                if message["prefixlen"] != _FULL_PREFIX[4 if message["family"] == _FAMILY[4] else 6]
+            )
+        )
+
+
+def listen_to(interface: Interface, mac: bytes, *, join: bool) -> None:
+    """Let an interface take frames to another address than its own, or no longer.
+
+    A group address joins the device's own list (SIOCADDMULTI), for another one
+    the interface becomes promiscuous; both stay when we go, so the data plane
+    outlives us.
+    """
+    if not mac[0] & 1:
+        with netlink() as route:
+            flag = _IFF_PROMISC if join else 0
+            route.link("set", index=interface.index, flags=flag, change=_IFF_PROMISC)
+        return
+    # A second join counts once.  Leaving before joining would lose what comes in between.
+    request = struct.pack("16sH6s16x", interface.name.encode(), 0, mac)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            fcntl.ioctl(any_socket, _SIOCADDMULTI if join else _SIOCDELMULTI, request)
+        except OSError as error:
+            if not join:
+                return  # it has left already
+            raise HostError(
+                f"{interface.name} will not listen to {mac.hex(':')} ({error.strerror}); "
+                f"choose another mac for the cluster"
+            ) from None
 
 
 def local_addresses() -> frozenset[Address]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
-from remainder.flow import Address, Flow
+from remainder.flow import ICMP, ICMPV6, Address, Flow
 from remainder.frame import frame_of
 from remainder.kernel import abi, counters, dataplane, image, libbpf
 from remainder.kernel.dataplane import Dataplane
+from remainder.outcome import Outcome
 from remainder.plan import Plan
 
 OWN_MAC: Final = bytes.fromhex("020000000001")
@@ -26,16 +28,27 @@ class Oracle:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         capacity = image.need_of(plan)
-        self._loaded: Dataplane = dataplane.load(capacity, image.features_of(plan))
+        self._loaded: Dataplane = dataplane.load(capacity, image.features_of(plan), role=plan.role)
         self._numbers, _ = image.allocate_counters(plan, {})
         self._names = {number: name for name, number in self._numbers.items()}
-        self._loaded.tables().set_own_mac(OWN_MAC)
-        self._loaded.tables().publish(
+        tables = self._loaded.tables()
+        tables.set_own_mac(OWN_MAC)
+        tables.set_cluster_mac(OWN_MAC)
+        tables.set_on_link([])
+        tables.publish(
             image.image_of(plan, capacity, counters=self._numbers, macs=made_up_macs(plan))
         )
 
     def where(self, flow: Flow) -> tuple[str, str | None]:
-        """(outcome, server) by the program's own counters: what it did, not what it says."""
+        """(outcome, server) by the program's own counters: what it did, not what it says.
+
+        A server is asked about the answer to the flow; a member that nobody is
+        leaves every packet, and its counters tell to whom.
+        """
+        if self.plan.role == "server":
+            back = flow.reversed()
+            is_icmp = flow.protocol in (ICMP, ICMPV6)
+            flow = replace(back, src_port=flow.src_port, dst_port=0) if is_icmp else back
         frame = frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
         maps, number_of = self._loaded.maps, range(len(self._names))
         before = [counters.read(maps["outcomes"], at).packets for at in range(len(abi.OUTCOMES))]
@@ -54,7 +67,7 @@ class Oracle:
             ),
             None,
         )
-        return outcome.value, server
+        return "kept" if outcome is Outcome.LEFT else outcome.value, server
 
     @property
     def instructions(self) -> int:
@@ -79,8 +92,7 @@ def oracle(plan: Plan) -> Iterator[Oracle]:
 def made_up_macs(plan: Plan) -> dict[Address, bytes]:
     """A locally administered MAC for every server address."""
     addresses = sorted(
-        {server.ip for planned in plan.services for server in planned.servers},
-        key=lambda address: (address.version, address),
+        {address for _, _, address in plan.reached}, key=lambda address: (address.version, address)
     )
     return {
         address: b"\x02\x01" + number.to_bytes(4, "big") for number, address in enumerate(addresses)

@@ -2,10 +2,11 @@
 
 ::
 
-    /sys/fs/bpf/remainder/NODE/balancer/link         what is attached
-    /sys/fs/bpf/remainder/NODE/balancer/N/program    what it runs, N counts up
-    /sys/fs/bpf/remainder/NODE/balancer/N/MAP…
-    /run/remainder/NODE.json                         names for the numbers (state.py)
+    /sys/fs/bpf/remainder/NODE/ROLE/link         what is attached
+    /sys/fs/bpf/remainder/NODE/ROLE/companion    a member's second link
+    /sys/fs/bpf/remainder/NODE/ROLE/N/program    what it runs, N counts up
+    /sys/fs/bpf/remainder/NODE/ROLE/N/MAP…
+    /run/remainder/NODE@ROLE.json                names for the numbers (state.py)
 
 Law: the data plane outlives the process.  Both places live until reboot.
 """
@@ -24,9 +25,9 @@ from typing import Final
 from remainder.errors import HostError
 from remainder.kernel import dataplane, libbpf
 from remainder.kernel.dataplane import Dataplane
+from remainder.plan import Role
 
 BPFFS: Final = Path("/sys/fs/bpf")
-ROLE: Final = "balancer"
 LOOKS: Final = 20
 LOOK_S: Final = 0.05
 
@@ -36,9 +37,17 @@ class Attached:
     """A data plane that runs, found by its pins."""
 
     link_fd: int
+    companion_fd: int | None
     ifindex: int  # 0: the device is gone
     folder: Path
     dataplane: Dataplane
+
+    def close(self) -> None:
+        """Give the descriptors back; pins keep what they hold."""
+        self.dataplane.close()
+        os.close(self.link_fd)
+        if self.companion_fd is not None:
+            os.close(self.companion_fd)
 
 
 class Changing(enum.Enum):
@@ -69,26 +78,26 @@ def is_mounted() -> bool:
     return any(line.split()[1:3] == [str(BPFFS), "bpf"] for line in mounts)
 
 
-def folder_of(node: str) -> Path:
-    """A node's folder; the BPF file system allows no dots in names."""
-    return BPFFS / "remainder" / node.replace(".", "~") / ROLE
+def folder_of(node: str, role: Role = "balancer") -> Path:
+    """The folder of a node's role; the BPF file system allows no dots in names."""
+    return BPFFS / "remainder" / node.replace(".", "~") / role
 
 
-def find(node: str) -> Attached | None:
-    """What runs for a node; None if nothing is pinned."""
+def find(node: str, role: Role = "balancer") -> Attached | None:
+    """What runs for a node in a role; None if nothing is pinned."""
     for _ in range(LOOKS):
-        found = _find(node)
+        found = _find(node, role)
         if found is not CHANGING:
             return found
         time.sleep(LOOK_S)  # a process is putting a new program in its place
     raise HostError(
-        f"{folder_of(node) / 'link'} runs a program that is not pinned beside it; "
+        f"{folder_of(node, role) / 'link'} runs a program that is not pinned beside it; "
         f"`remainder detach --node {node}` removes it"
     )
 
 
-def _find(node: str) -> Attached | Changing | None:
-    link = folder_of(node) / "link"
+def _find(node: str, role: Role) -> Attached | Changing | None:
+    link = folder_of(node, role) / "link"
     try:
         link_fd = libbpf.pinned(link)
     except HostError:
@@ -96,36 +105,39 @@ def _find(node: str) -> Attached | Changing | None:
             raise
         return None
     program_id, ifindex = libbpf.link_target(link_fd)
-    for folder in _generations(node):
+    companion = folder_of(node, role) / "companion"
+    for folder in _generations(node, role):
         try:
-            found = dataplane.from_pins(folder)
+            found = dataplane.from_pins(folder, role)
         except HostError:
             continue  # half written when its process died
         if found.program_id == program_id:
-            return Attached(link_fd, ifindex, folder, found)
+            companion_fd = libbpf.pinned(companion) if companion.exists() else None
+            return Attached(link_fd, companion_fd, ifindex, folder, found)
         found.close()
     os.close(link_fd)
     return CHANGING
 
 
-def next_folder(node: str) -> Path:
+def next_folder(node: str, role: Role) -> Path:
     """A folder for a new program and its maps."""
-    last = max((int(folder.name) for folder in _generations(node)), default=0)
-    return folder_of(node) / str(last + 1)
+    last = max((int(folder.name) for folder in _generations(node, role)), default=0)
+    return folder_of(node, role) / str(last + 1)
 
 
-def remove_others(node: str, keep: Path) -> None:
+def remove_others(node: str, role: Role, *, keep: Path) -> None:
     """Remove the programs and maps that no longer run."""
-    for folder in _generations(node):
+    for folder in _generations(node, role):
         if folder != keep:
             dataplane.unpin(folder)
 
 
-def remove(node: str) -> None:
-    """Detach: the link goes first, then what it ran."""
-    folder = folder_of(node)
-    link = folder / "link"
-    if link.exists():
+def remove(node: str, role: Role) -> None:
+    """Detach: the links go first, then what they ran."""
+    folder = folder_of(node, role)
+    for link in (folder / "link", folder / "companion"):
+        if not link.exists():
+            continue
         link_fd = libbpf.pinned(link)
         if libbpf.link_target(link_fd)[1]:
             libbpf.detach(link_fd)
@@ -137,8 +149,8 @@ def remove(node: str) -> None:
         parent.rmdir()
 
 
-def _generations(node: str) -> Iterator[Path]:
-    folder = folder_of(node)
+def _generations(node: str, role: Role) -> Iterator[Path]:
+    folder = folder_of(node, role)
     if not folder.exists():
         return
     yield from sorted(entry for entry in folder.iterdir() if entry.name.isdecimal())

@@ -29,7 +29,7 @@ def probe(plan: Plan, interface: str | None) -> list[Finding]:
     """Try all that ``run`` will need, as far as that can be done without changing anything."""
     trials: list[tuple[str, Callable[[], str]]] = [
         ("libbpf", _libbpf),
-        ("compiled data plane", lambda: f"program {dataplane.code_fingerprint()[:12]}"),
+        ("compiled data plane", lambda: f"program {dataplane.code_fingerprint(plan.role)[:12]}"),
         ("root or capabilities", _root),
         ("the kernel accepts the program for this file", lambda: _loads(plan)),
     ]
@@ -71,11 +71,10 @@ def _interface(name: str) -> str:
 
 def _servers(plan: Plan, interface: str) -> str:
     index = netlink.interface(interface).index
-    for planned in plan.services:
-        for server in planned.servers:
-            reason = netlink.on_link(server.ip, index)
-            if reason:
-                raise HostError(f"{server.name}: {reason}")
+    for _, name, address in plan.reached:
+        reason = netlink.on_link(address, index)
+        if reason:
+            raise HostError(f"{name}: {reason}")
     return "all"
 
 
@@ -86,7 +85,7 @@ def _answers(plan: Plan, name: str) -> str:
         for neighbour in netlink.neighbours(found.index).values()
         if neighbour.valid and neighbour.mac
     }
-    asked = {server.ip for planned in plan.services for server in planned.servers}
+    asked = {address for _, _, address in plan.reached}
     silent = silent_servers(plan, found, known)
     if silent:
         raise HostError(" / ".join(map(str, silent)))

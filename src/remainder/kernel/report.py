@@ -13,27 +13,36 @@ from remainder.errors import HostError
 from remainder.kernel import counters, libbpf, pins, state
 from remainder.kernel.image import OwnerName
 from remainder.outcome import Outcome
+from remainder.plan import Role
 
 
-def report(node: str) -> dict[str, Any]:
-    """Everything about a node's data plane.  Raises HostError if it has none."""
-    noted = state.read(node)
-    if noted is None:
-        names = ", ".join(state.nodes()) or "none"
+def reports(node: str | None = None) -> list[dict[str, Any]]:
+    """A report for each role that runs here.  Raises HostError for a node that has none."""
+    found = [item for item in state.running() if node in (None, item[0])]
+    if node is not None and not found:
+        names = ", ".join(dict.fromkeys(name for name, _ in state.running())) or "none"
         raise HostError(f"nothing runs here for node {node!r}; nodes that do: {names}")
-    if os.geteuid() != 0 and not os.access(pins.folder_of(node), os.R_OK):
+    return [report(name, role) for name, role in found]
+
+
+def report(node: str, role: Role = "balancer") -> dict[str, Any]:
+    """Everything about a node's data plane in a role.  Raises HostError if it has none."""
+    noted = state.read(node, role)
+    if noted is None:
+        raise HostError(f"nothing runs here for node {node!r} as {role}")
+    if os.geteuid() != 0 and not os.access(pins.folder_of(node, role), os.R_OK):
         raise HostError("reading the counters takes root; try with sudo")
-    attached = pins.find(node)
+    attached = pins.find(node, role)
     if attached is None:
         raise HostError(
-            f"node {node!r} has notes but no data plane at {pins.folder_of(node)}: it was removed "
-            f"by hand, or this shell sees another /sys (`ip netns exec` does; use nsenter --net)"
+            f"node {node!r} has notes but no data plane at {pins.folder_of(node, role)}: it was "
+            f"removed by hand, or this shell sees another /sys (`ip netns exec` does; use "
+            f"nsenter --net)"
         )
     try:
         return _plain(noted, attached)
     finally:
-        attached.dataplane.close()
-        os.close(attached.link_fd)
+        attached.close()
 
 
 def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
@@ -47,6 +56,7 @@ def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
     seen = counters.outcomes(maps)
     return {
         "node": noted.node,
+        "role": noted.role,
         "interface": noted.interface,
         "mode": noted.mode,
         "attached": attached.ifindex != 0,
@@ -85,6 +95,7 @@ def _service(service: state.ServiceState, sent: dict[OwnerName, counters.Count])
         "table": service.table,
         "slots": service.slots,
         "method": service.method,
+        "fragments": service.fragments,
         "servers": [
             {
                 "name": server.name,

@@ -10,12 +10,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, cast, get_args
 
 import msgspec
 from msgspec import Struct
 
 from remainder.errors import HostError
+from remainder.plan import Role
 
 RUN: Final = Path("/run/remainder")
 
@@ -42,6 +43,7 @@ class ServiceState(Struct, frozen=True, kw_only=True):
     table: str
     slots: int
     method: str
+    fragments: str
     servers: list[ServerState]
 
 
@@ -49,6 +51,7 @@ class State(Struct, frozen=True, kw_only=True):
     """What a node runs."""
 
     node: str
+    role: Role
     pid: int
     file: str
     interface: str
@@ -59,39 +62,41 @@ class State(Struct, frozen=True, kw_only=True):
     fingerprint_program: str
     assigned: list[str]  # VIPs that were put on the interface
     managed: list[str]  # neighbours that are kept resolved
+    cluster_mac: str | None = None  # what the interface listens to besides its own
     services: list[ServiceState]
 
 
-def path_of(node: str) -> Path:
-    """Where a node's state is."""
-    return RUN / f"{node}.json"
+def path_of(node: str, role: Role) -> Path:
+    """Where the state of a node's role is."""
+    return RUN / f"{node}@{role}.json"
 
 
-def read(node: str) -> State | None:
-    """A node's state; None if there is none, or it is of another version."""
+def read(node: str, role: Role) -> State | None:
+    """The state of a node's role; None if there is none, or it is of another version."""
     try:
-        return msgspec.json.decode(path_of(node).read_bytes(), type=State)
+        return msgspec.json.decode(path_of(node, role).read_bytes(), type=State)
     except (OSError, msgspec.DecodeError):
         return None
 
 
-def nodes() -> list[str]:
-    """Every node with a state on this machine."""
-    return sorted(path.stem for path in RUN.glob("*.json"))
+def running() -> list[tuple[str, Role]]:
+    """Every (node, role) with a state on this machine."""
+    found = (path.stem.rsplit("@", 1) for path in sorted(RUN.glob("*@*.json")))
+    return [(node, cast(Role, role)) for node, role in found if role in get_args(Role)]
 
 
 def write(state: State) -> None:
     """Replace a node's state in one step."""
-    path = path_of(state.node)
+    path = path_of(state.node, state.role)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".new")
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
     temporary.rename(path)
 
 
-def remove(node: str) -> None:
-    """Forget a node."""
-    path_of(node).unlink(missing_ok=True)
+def remove(node: str, role: Role) -> None:
+    """Forget a role of a node."""
+    path_of(node, role).unlink(missing_ok=True)
 
 
 @contextmanager

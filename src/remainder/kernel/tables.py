@@ -11,14 +11,18 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel import abi
+from remainder.kernel.abi import OwnerFlag
 from remainder.kernel.image import Capacity, Image
 from remainder.kernel.libbpf import Map
 
@@ -50,6 +54,30 @@ class Tables:
         """Frames to this address are ours; one aligned store."""
         self._live.mac = abi.raw(mac)
 
+    def set_cluster_mac(self, mac: bytes) -> None:
+        """Frames to this address reach every member of the cluster; one aligned store."""
+        self._live.cluster_mac = abi.raw(mac)
+
+    def set_on_link(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
+        """The ranges of the segment; what goes there needs no router."""
+        for version, places in ((4, self._live.on_link4), (6, self._live.on_link6)):
+            known = [network for network in networks if network.version == version]
+            if len(known) > abi.PREFIXES:
+                raise HostError(
+                    f"the interface has {len(known)} IPv{version} ranges, {abi.PREFIXES} is the "
+                    f"most; remove addresses that are not needed"
+                )
+            for place, network in zip_longest(places, known):
+                # An address under an empty mask is 0, so a value of 1 is never met.
+                value, mask = (
+                    (network.network_address.packed, network.netmask.packed)
+                    if network
+                    else (b"\x01", b"\x00")
+                )
+                split = len(value) - 8 if len(value) == 16 else 0
+                place.value_hi, place.value_lo = abi.raw(value[:split]), abi.raw(value[split:])
+                place.mask_hi, place.mask_lo = abi.raw(mask[:split]), abi.raw(mask[split:])
+
     def publish(self, image: Image) -> None:
         """Make an image the current one: fill the other half, then one 64-bit store.
 
@@ -69,7 +97,7 @@ class Tables:
 
     def set_mac(self, address: Address, mac: bytes) -> None:
         """A neighbour has this MAC now: one aligned store for each service it serves."""
-        word = np.uint64(abi.raw(mac + b"\x01\x00"))
+        word = np.uint64(abi.raw(mac + bytes([OwnerFlag.RESOLVED, 0])))
         with self._lock:
             start = self.half * self.capacity.owners
             words = self._owners.view("<u8").reshape(len(self._owners), -1)
@@ -96,6 +124,8 @@ def wait_for_packets_in_flight() -> None:
 def _positions(image: Image) -> dict[Address, list[int]]:
     positions: dict[Address, list[int]] = {}
     for position, address in enumerate(image.addresses):
+        if address is None:
+            continue
         positions.setdefault(address, []).append(position)
     return positions
 

@@ -11,12 +11,16 @@ A scene is a network with clients, routers and servers, ready for a balancer::
 It needs root.  All of it is gone behind the block.
 """
 
+from remainder.lab.balanced import Balanced
+from remainder.lab.ecmp import Ecmp, ecmp
+from remainder.lab.heartbeat import Heartbeat
 from remainder.lab.host import Host, Interface
 from remainder.lab.leftovers import remove_leftovers
 from remainder.lab.one_service import OneService, one_service
 from remainder.lab.running import Running
 from remainder.lab.scenes import SCENES, Scene, scene
 from remainder.lab.segment import Segment
+from remainder.lab.standby_pair import StandbyPair, standby_pair
 from remainder.lab.traffic import (
     HeldSessions,
     Session,
@@ -31,7 +35,10 @@ from remainder.lab.witness import Sessions, Witness, flow_of, sessions_at, torn
 
 __all__ = [
     "SCENES",
+    "Balanced",
+    "Ecmp",
     "End",
+    "Heartbeat",
     "HeldSessions",
     "Host",
     "Interface",
@@ -42,9 +49,11 @@ __all__ = [
     "Segment",
     "Session",
     "Sessions",
+    "StandbyPair",
     "Transfer",
     "Wire",
     "Witness",
+    "ecmp",
     "flow_of",
     "hold_sessions",
     "http_sessions",
@@ -52,6 +61,7 @@ __all__ = [
     "remove_leftovers",
     "scene",
     "sessions_at",
+    "standby_pair",
     "torn",
     "transfer",
     "udp_exchanges",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from remainder.kernel.report import report
-from remainder.lab.one_service import OneService
+from remainder.lab.balanced import Balanced
 from remainder.lab.running import Running
 from remainder.lab.traffic import Session, hold_sessions, http_sessions, udp_exchanges
 from remainder.lab.witness import Witness, sessions_at, torn
@@ -105,7 +105,7 @@ Look = Callable[[Mapping[str, int]], None]
 
 
 def show_formula(
-    scene: OneService,
+    scene: Balanced,
     path: Path,
     formula: Formula,
     *,
@@ -129,7 +129,7 @@ def show_formula(
     return _judge(plan, formula, sessions, witnesses)
 
 
-def _traffic(scene: OneService) -> list[Session]:
+def _traffic(scene: Balanced) -> list[Session]:
     sessions: list[Session] = []
     for version in scene.versions:
         sources = scene.client_addresses[version]
@@ -168,7 +168,7 @@ def _judge(
 
 
 def show_kill(
-    scene: OneService,
+    scene: Balanced,
     path: Path,
     process: Running,
     *,
@@ -208,7 +208,7 @@ def show_kill(
     )
 
 
-def wait_until_published(scene: OneService, plan: Plan, timeout_s: float = 10.0) -> None:
+def wait_until_published(scene: Balanced, plan: Plan, timeout_s: float = 10.0) -> None:
     """Return when the balancer's tables are those of the plan."""
     deadline_s = time.monotonic() + timeout_s
     while report(scene.node)["fingerprint"]["tables"] != plan.fingerprint:
@@ -228,5 +228,5 @@ def _packets(witnesses: Mapping[str, Witness]) -> dict[str, int]:
     return {name: sum(witness.packets().values()) for name, witness in witnesses.items()}
 
 
-def _forwarded(scene: OneService) -> int:
+def _forwarded(scene: Balanced) -> int:
     return int(report(scene.node)["outcomes"]["forwarded"]["packets"])

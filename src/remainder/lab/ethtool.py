@@ -16,11 +16,17 @@ from typing import Final
 _SIOCETHTOOL: Final = 0x8946
 _ETHTOOL_GTXCSUM: Final = 0x16
 _ETHTOOL_STXCSUM: Final = 0x17
+_ETHTOOL_SGRO: Final = 0x2C
 
 
 def tx_checksum_off(interface: str) -> None:
     """``ethtool -K INTERFACE tx off`` in the namespace of this thread."""
     _ioctl(interface, _ETHTOOL_STXCSUM, 0)
+
+
+def gro_on(interface: str) -> None:
+    """``ethtool -K INTERFACE gro on``: a veth then takes frames without an skb."""
+    _ioctl(interface, _ETHTOOL_SGRO, 1)
 
 
 def tx_checksum(interface: str) -> bool:

@@ -14,10 +14,18 @@ VIPS: Final[Mapping[int, str]] = {4: "203.0.113.10", 6: "2001:db8:113::10"}
 
 ROUTER: Final[Mapping[int, str]] = {4: "192.0.2.1", 6: "2001:db8:2::1"}
 BALANCER: Final[Mapping[int, str]] = {4: "192.0.2.2", 6: "2001:db8:2::2"}
+SECOND_BALANCER: Final[Mapping[int, str]] = {4: "192.0.2.3", 6: "2001:db8:2::3"}
 
 CLIENT_NETWORK: Final[Mapping[int, str]] = {4: "198.51.100.0/24", 6: "2001:db8:51::/64"}
 CLIENT_ROUTER: Final[Mapping[int, str]] = {4: "198.51.100.1", 6: "2001:db8:51::1"}
 CLIENT_FIRST: Final[Mapping[int, str]] = {4: "198.51.100.2", 6: "2001:db8:51::2"}
+
+_FIXED: Final[Mapping[str, Mapping[int, str]]] = {
+    "router": ROUTER,
+    "balancer": BALANCER,
+    "lb1": BALANCER,
+    "lb2": SECOND_BALANCER,
+}
 
 EVERYWHERE: Final[Mapping[int, str]] = {4: "0.0.0.0/0", 6: "::/0"}
 
@@ -41,9 +49,8 @@ def server_address(name: str, version: int) -> str:
 
 
 def on_segment(name: str, version: int) -> str:
-    """Address of the router, the balancer or a server, with the segment's prefix length."""
-    fixed = {"router": ROUTER, "balancer": BALANCER}
-    address = fixed[name][version] if name in fixed else server_address(name, version)
+    """Address of the router, a balancer or a server, with the segment's prefix length."""
+    address = _FIXED[name][version] if name in _FIXED else server_address(name, version)
     return f"{address}/{SEGMENT_BITS[version]}"
 
 

@@ -7,13 +7,24 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from remainder.errors import ConfigError
-from remainder.lab.one_service import OneService, one_service
+from remainder.lab.balanced import Balanced
+from remainder.lab.cluster import cluster
+from remainder.lab.ecmp import ecmp
+from remainder.lab.one_service import one_service
+from remainder.lab.return_path import return_path
+from remainder.lab.standby_pair import standby_pair
+from remainder.lab.whole_fleet import whole_fleet
 
-Scene = OneService
+Scene = Balanced
 SceneFactory = Callable[..., AbstractContextManager[Scene]]
 
 SCENES: Final[Mapping[str, SceneFactory]] = {
     "one-service": one_service,
+    "standby-pair": standby_pair,
+    "ecmp": ecmp,
+    "cluster": cluster,
+    "return-path": return_path,
+    "whole-fleet": whole_fleet,
 }
 
 

@@ -98,6 +98,18 @@ class Segment:
             ]
             end.host.netlink(_acquaint, end.interface, known)
 
+    def silence(self, host: Host) -> None:
+        """Let nothing in from a host, nor out to it, while its carrier stays.
+
+        So a machine dies that hangs, or whose switch does: nobody is told.
+        """
+        self.host.netlink(_set_free, host.name[:15])
+
+    def hear(self, host: Host) -> None:
+        """Let a silenced host take part again."""
+        port = host.name[:15]
+        self.host.netlink(self._enslave, port, host.mac(self._ends[port].interface))
+
     def _create(self, ip: Any) -> None:
         ip.link(
             "add",
@@ -114,6 +126,10 @@ class Segment:
         index = ip.link_lookup(ifname=port)[0]
         ip.link("set", index=index, master=ip.link_lookup(ifname=BRIDGE)[0])
         ip.fdb("replace", ifindex=index, lladdr=mac, flags=_NTF_MASTER, state=_NUD_NOARP)
+
+
+def _set_free(ip: Any, port: str) -> None:
+    ip.link("set", index=ip.link_lookup(ifname=port)[0], master=0)
 
 
 def _acquaint(ip: Any, interface: str, known: Iterable[tuple[str, str]]) -> None:

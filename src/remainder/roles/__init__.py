@@ -1,1 +1,16 @@
-"""WHO is asking?  Each role turns the plan into something that runs on this machine."""
+"""WHO is asking?  What differs between the roles; the rest is in running.py."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from remainder.plan import Role
+from remainder.roles import balancer, member, server
+from remainder.roles.hooks import Hooks
+
+ROLES: Final[Mapping[Role, Hooks]] = {
+    "balancer": balancer.HOOKS,
+    "member": member.HOOKS,
+    "server": server.HOOKS,
+}
+
+__all__ = ["ROLES", "Hooks"]

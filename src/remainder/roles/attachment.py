@@ -45,6 +45,12 @@ def attach(
         raise
 
 
+def refuse_foreign_program(interface: Interface) -> None:
+    """Raises HostError if the interface runs somebody else's XDP program."""
+    if interface.xdp_program is not None:
+        raise foreign_program(interface)
+
+
 def foreign_program(interface: Interface) -> HostError:
     """The sentence for an interface that runs somebody else's program."""
     number = interface.xdp_program

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from remainder.errors import RemainderError
 from remainder.kernel.netlink import Interface, Monitor
-from remainder.roles.balancer import BalancerRole
+from remainder.roles.node import RunningNode
 
 LOOK_S: Final = 0.25
 """How often the file is looked at: a stat, whatever file system or editor it is under."""
@@ -28,7 +28,7 @@ class Request(enum.Enum):
     STOP = "SIGTERM or Ctrl-C"
 
 
-def serve(role: BalancerRole, ready: Callable[[], None]) -> None:
+def serve(node: RunningNode, ready: Callable[[], None]) -> None:
     """Follow the file and the segment until SIGTERM or Ctrl-C; then return.
 
     ``ready`` is called when nothing can be missed any more.
@@ -43,13 +43,13 @@ def serve(role: BalancerRole, ready: Callable[[], None]) -> None:
         signal.signal(number, on_signal)
     monitor = Monitor(events)
     try:
-        role.look_again()
+        _look_again(node)
         ready()
         looked_s = 0.0
         while True:
             if time.monotonic() - looked_s >= LOOK_S:
-                if role.wanted.source.changed():
-                    _reload(role)
+                if node.source.changed():
+                    _reload(node)
                 looked_s = time.monotonic()
             try:
                 event = events.get(timeout=LOOK_S)
@@ -57,31 +57,39 @@ def serve(role: BalancerRole, ready: Callable[[], None]) -> None:
                 continue
             if event is Request.STOP:
                 return
-            _handle(role, event)
+            _handle(node, event)
     finally:
         monitor.close()
 
 
-def _handle(role: BalancerRole, event: Any) -> None:
+def _handle(node: RunningNode, event: Any) -> None:
     if event is Request.RELOAD:
-        _reload(role)
+        _reload(node)
     elif event is None:
-        role.look_again()
+        _look_again(node)
     elif isinstance(event, Interface):
-        role.interface_changed(event)
+        for role in node.roles:
+            role.interface_changed(event)
     else:
         ifindex, neighbour = event
-        if ifindex == role.interface.index:
-            role.neighbour_changed(neighbour)
+        for role in node.roles:
+            if ifindex == role.interface.index:
+                role.neighbour_changed(neighbour)
 
 
-def _reload(role: BalancerRole) -> None:
+def _look_again(node: RunningNode) -> None:
+    for role in node.roles:
+        role.look_again()
+
+
+def _reload(node: RunningNode) -> None:
     try:
-        role.reload()
+        node.reload()
     except RemainderError as error:
-        role.wanted.warn(f"the new file is refused, the running tables go on: {error}")
+        node.wanted.warn(f"the new file is refused, the running tables go on: {error}")
     else:
-        role.wanted.say(
-            f"published {role.wanted.source.path} (tables {role.plan.fingerprint[:12]}, "
-            f"publication {role.published})"
-        )
+        for role in node.roles:
+            node.wanted.say(
+                f"published {node.wanted.file} ({role.role} tables {role.plan.fingerprint[:12]}, "
+                f"publication {role.published})"
+            )

@@ -34,6 +34,7 @@ def _service(
         table=service.table,
         slots=planned.slots,
         method=service.method,
+        fragments=service.fragments,
         servers=[
             ServerState(
                 name=server.name,
@@ -41,7 +42,7 @@ def _service(
                 weight=server.weight,
                 slots=int(owned[at]),
                 counter=numbers[planned.name, server.name],
-                mac=macs[server.ip].hex(":") if server.ip in macs else None,
+                mac=macs[server.ip].hex(":") if server.ip and server.ip in macs else None,
             )
             for at, server in enumerate(planned.servers)
         ],

@@ -20,20 +20,23 @@ RESOLVE_S: Final = 2.0
 
 
 def addresses_of(plan: Plan) -> set[Address]:
-    """Every server address of a plan."""
-    return {server.ip for planned in plan.services for server in planned.servers}
+    """Every address that packets are sent to."""
+    return {address for _, _, address in plan.reached}
 
 
 def check_servers(plan: Plan, interface: Interface) -> None:
     """All servers must be on the interface's segment.  Raises HostError naming one that is not."""
-    for planned in plan.services:
-        for server in planned.servers:
-            reason = netlink.on_link(server.ip, interface.index)
-            if reason:
-                raise HostError(
-                    f"server {server.name!r} of service {planned.name!r}: {reason}; method "
-                    f"{planned.service.method} needs it on the segment of {interface.name}"
-                )
+    for service, name, address in plan.reached:
+        reason = netlink.on_link(address, interface.index)
+        if reason:
+            raise HostError(
+                f"{_kind(plan)} {name!r} of service {service!r}: {reason}; method "
+                f"l2 needs it on the segment of {interface.name}"
+            )
+
+
+def _kind(plan: Plan) -> str:
+    return "router" if plan.role == "server" else "server"
 
 
 def resolve(
@@ -54,12 +57,11 @@ def resolve(
         if time.monotonic() > deadline_s:
             break
         time.sleep(0.05)
-    for planned in plan.services:
-        for server in planned.servers:
-            if server.ip in missing:
-                warn(
-                    f"server {server.name!r} of service {planned.name!r} does not answer "
-                    f"{'ARP' if server.ip.version == 4 else 'neighbour discovery'} at "
-                    f"{server.address}: its packets are dropped as 'unresolved' until it does"
-                )
+    for service, name, address in plan.reached:
+        if address in missing:
+            warn(
+                f"{_kind(plan)} {name!r} of service {service!r} does not answer "
+                f"{'ARP' if address.version == 4 else 'neighbour discovery'} at "
+                f"{address}: its packets are dropped as 'unresolved' until it does"
+            )
     return macs

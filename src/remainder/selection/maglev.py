@@ -48,16 +48,15 @@ def turns(weights: Sequence[int], slots: int) -> npt.NDArray[np.intp]:
     An owner's turn *k* comes at time ``k / weight``, ties by order, so equal
     weights give plain rounds and a weight of 3 takes three turns in each.
     """
-    total = sum(weights)
-    owners, times = [], []
-    for owner, weight in enumerate(weights):
-        if weight:
-            # By the time (slots + owners) / total all together have had more than `slots` turns.
-            count = (slots + len(weights)) * weight // total
-            owners.append(np.full(count, owner, dtype=np.intp))
-            times.append(np.arange(1, count + 1) / weight)
-    owner_of, time_of = np.concatenate(owners), np.concatenate(times)
-    return owner_of[np.lexsort((owner_of, time_of))][:slots]
+    takers = np.flatnonzero(weights)
+    weight = np.asarray(weights, dtype=np.int64)[takers]
+    if (weight == weight[0]).all():
+        return np.resize(takers, slots)
+    # By the time (slots + owners) / total all together have had more than `slots` turns.
+    count = (slots + len(weights)) * weight // weight.sum()
+    turn = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + 1
+    by_time = np.argsort(turn / np.repeat(weight, count), kind="stable")
+    return np.repeat(takers, count)[by_time][:slots]
 
 
 def table(weights: Sequence[int], names: Sequence[str], slots: int | None = None) -> Table:
@@ -97,9 +96,10 @@ def _take_last(
     """
     slots = len(owners)
     free = np.flatnonzero(owners == _FREE)
-    inverse = {owner: pow(skips[owner], -1, slots) for owner in set(order)}
-    for owner in order:
-        steps = (free - at[owner]) % slots * inverse[owner] % slots
-        best = int(steps.argmin())
+    start = np.array([at[owner] for owner in order])
+    inverse = np.array([pow(skips[owner], -1, slots) for owner in order])
+    steps = (free - start[:, None]) % slots * inverse[:, None] % slots
+    for turn, owner in enumerate(order):
+        best = steps[turn].argmin()
         owners[free[best]] = owner
-        free = np.delete(free, best)
+        steps[:, best] = slots  # farther than any: taken

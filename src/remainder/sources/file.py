@@ -10,29 +10,18 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from remainder.config import (
-    MAX_SERVERS,
-    MAX_SERVICES,
-    MAX_SLOTS,
-    Balancer,
-    Config,
-    Server,
-    Service,
-    secret_problem,
-    validate,
-)
+from remainder.config import Config
 from remainder.errors import ConfigError
-from remainder.flow import PROTOCOLS
-from remainder.forwarding import METHODS
-from remainder.selection import ALGORITHMS
 from remainder.sources.lines import Place, lines_of
+from remainder.sources.words import EXAMPLES, KINDS, WANTED
+from remainder.validation import secret_problem, validate
 
 
 class Source:
@@ -160,61 +149,6 @@ def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-_KINDS: Final[Mapping[str, tuple[str, type[msgspec.Struct]]]] = {
-    "": ("Remainder file", Config),
-    "service[]": ("[[service]]", Service),
-    "service[].servers[]": ("server", Server),
-    "balancer[]": ("[[balancer]]", Balancer),
-}
-"""Place, numbers left out → what a user calls such a table, and its type."""
-
-_NAME: Final = "a name of letters, digits, '.', '_' and '-', at most 63"
-_ADDRESS: Final = "an address in quotes, like '192.0.2.11' or '2001:db8::11'"
-_SERVER: Final = '{ name = "s1", address = "192.0.2.11" }'
-
-_WANTED: Final[Mapping[str, str]] = {
-    "secret": "32 hexadecimal digits in quotes",
-    "secret_file": "the path of a file, at most 255 characters",
-    "service": f"1 to {MAX_SERVICES} tables headed [[service]], in two brackets",
-    "service[]": "a table headed [[service]], in two brackets",
-    "service[].name": _NAME,
-    "service[].vip": _ADDRESS,
-    "service[].port": 'a number from 1 to 65535 or "any"',
-    "service[].protocol": f"one of {', '.join(('any', *PROTOCOLS))}",
-    "service[].key": "a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'",
-    "service[].table": f"one of {', '.join(ALGORITHMS)}",
-    "service[].method": f"one of {', '.join(METHODS)}",
-    "service[].servers": f"a list of 1 to {MAX_SERVERS} servers, like [ {_SERVER} ]",
-    "service[].servers[]": f"a server, like {_SERVER}",
-    "service[].servers[].name": _NAME,
-    "service[].servers[].address": _ADDRESS,
-    "service[].servers[].weight": "a whole number from 0 to 255",
-    "service[].slots": f"a prime number up to {MAX_SLOTS}",
-    "service[].fragments": "'drop' or 'forward'",
-    "balancer": "tables headed [[balancer]], in two brackets",
-    "balancer[]": "a table headed [[balancer]], in two brackets",
-    "balancer[].name": _NAME,
-    "balancer[].interface": "the name of an interface, 1 to 15 characters",
-    "balancer[].mode": "'auto', 'native' or 'generic'",
-    "balancer[].assign_vips": "true or false",
-}
-"""Place, numbers left out → what may stand there."""
-
-_EXAMPLES: Final[Mapping[str, str]] = {
-    "service": "a [[service]]",
-    "name": 'name = "…"',
-    "vip": 'vip = "203.0.113.10"',
-    "port": "port = 80",
-    "protocol": 'protocol = "tcp"',
-    "key": 'key = "src_ip + dst_ip + dst_port"',
-    "table": 'table = "modulo"',
-    "servers": f"servers = [ {_SERVER} ]",
-    "address": 'address = "192.0.2.11"',
-    "interface": 'interface = "eth0"',
-}
-"""Required key → what to add where it is missing."""
-
-
 _MSGSPEC: Final = re.compile(
     r"(?P<problem>.*?)(?: - at `\$\.?(?P<path>[a-z0-9_.\[\]]*)`)?", re.DOTALL
 )
@@ -225,7 +159,7 @@ def _explain(message: str, raw: dict[str, object]) -> tuple[Place, str]:
     match = _MSGSPEC.fullmatch(message)
     problem, path = (match["problem"], match["path"] or "") if match else (message, "")
     place = _steps(path)
-    kind, struct = _KINDS.get(re.sub(r"\d+", "", path), _KINDS[""])
+    kind, struct = KINDS.get(re.sub(r"\d+", "", path), KINDS[""])
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", problem, re.DOTALL):
         known = [field.name for field in msgspec.structs.fields(struct)]
         near = "".join(
@@ -236,11 +170,11 @@ def _explain(message: str, raw: dict[str, object]) -> tuple[Place, str]:
             f"a {kind} has no such key{near}, it has {', '.join(known)}; correct or remove it",
         )
     if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
-        return place, f"{missing[1]!r} is missing; add {_EXAMPLES.get(missing[1], missing[1])}"
+        return place, f"{missing[1]!r} is missing; add {EXAMPLES.get(missing[1], missing[1])}"
     if own := re.fullmatch(r"(vip|address): (.*)", problem, re.DOTALL):
         return (*place, own[1]), own[2]
     came = _value_at(raw, place)
-    wanted = _WANTED.get(re.sub(r"\d+", "", _written(place)), problem)
+    wanted = WANTED.get(re.sub(r"\d+", "", _written(place)), problem)
     cure = "; write it without quotes" if isinstance(came, str) and came.isdecimal() else ""
     return place, f"{_shown(came, place)} came, wanted {wanted}{cure}"
 

@@ -76,7 +76,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         "[[balancer]]",
         "[[balancers]]",
-        "shop.toml:32: balancers: a Remainder file has no such key (did you mean 'balancer'?), it has service, balancer, secret, secret_file; correct or remove it",
+        "shop.toml:32: balancers: a Remainder file has no such key (did you mean 'balancer'?), it has service, balancer, vrrp, cluster, return_path, secret, secret_file; correct or remove it",
     ),
     (
         "port     = 80\n",
@@ -463,7 +463,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         SHOP,
         "service = []\n",
-        "shop.toml:1: service: an empty list came, wanted 1 to 16384 tables headed [[service]], in two brackets",
+        "shop.toml: 'service' is missing; add a [[service]]",
     ),
     (
         SHOP,

@@ -1,0 +1,219 @@
+"""Time the shipped program, and the reference programs beside it, off the wire.
+
+In every round each program runs right after the one that only returns, with
+the same packets; their difference is the net time.
+Rule: a number counts only if every packet of it had the outcome that the
+reference model names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from remainder.bench.cases import CLIENT_PORT, FIRST_VIP, FLOWS, PORT, Subject
+from remainder.bench.packets import CLIENT, ack, template_of
+from remainder.bench.report import Row
+from remainder.flow import Flow
+from remainder.kernel import counters, dataplane, image, libbpf
+from remainder.kernel.dataplane import Dataplane
+from remainder.kernel.oracle import OWN_MAC, made_up_macs
+from remainder.kernel.stopwatch import EVERY_PACKET_NEW, Lap, Template, load_peers
+from remainder.outcome import Outcome
+from remainder.plan import Plan
+from remainder.reference import Node, process
+
+ROUNDS: Final = 9
+_ROOM: Final = 1 << 16
+"""Sessions that the remembering program has room for at least."""
+
+
+class Watch(Protocol):
+    """What measuring needs of a Stopwatch."""
+
+    def one(self, program_fd: int, template: Template) -> tuple[str, bytes]:
+        """A single packet."""
+
+    def run(self, program_fd: int, template: Template, *, flows: int) -> Lap:
+        """Many packets."""
+
+
+@dataclass
+class Trial:
+    """A loaded program with its packets, on the way to a Row."""
+
+    name: str
+    program_fd: int
+    template: Template
+    flows: int
+    outcome: str
+    verdict: str
+    counted: Callable[[], dict[Outcome, int]] = dict
+    """the program's own counters; none for a program that is not ours"""
+    after: bytes | None = None
+    """the frame that must come out; None: anything"""
+    net_ns: list[float] = field(default_factory=list)
+    floor_ns: list[float] = field(default_factory=list)
+    packets: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def measure(
+    watch: Watch,
+    only_return: int,
+    trials: Sequence[Trial],
+    *,
+    rounds: int = ROUNDS,
+    told: Callable[[int], None] = lambda _: None,
+) -> list[Row]:
+    """Run the rounds; ``told`` hears the number of each round that is done."""
+    for trial in trials:
+        _try_one(watch, trial)
+        _warm(watch, trial)
+    for done in range(1, rounds + 1):
+        for trial in trials:
+            floor = watch.run(only_return, trial.template, flows=trial.flows)
+            lap = _lap(watch, trial)
+            trial.floor_ns.append(floor.ns)
+            trial.net_ns.append(lap.ns - floor.ns)
+        told(done)
+    return [
+        Row(
+            name=trial.name,
+            net_ns=tuple(trial.net_ns),
+            floor_ns=tuple(trial.floor_ns),
+            outcome=trial.outcome,
+            packets=trial.packets,
+            instructions=libbpf.program_size(trial.program_fd),
+            fault="; ".join(dict.fromkeys(trial.faults)) or None,
+        )
+        for trial in trials
+    ]
+
+
+def _try_one(watch: Watch, trial: Trial) -> None:
+    verdict, after = watch.one(trial.program_fd, trial.template)
+    if verdict != trial.verdict:
+        trial.faults.append(f"the verdict is {verdict}, wanted {trial.verdict}")
+    elif trial.after is not None and after != trial.after:
+        trial.faults.append("the frame that comes out is not the reference model's")
+
+
+def _warm(watch: Watch, trial: Trial) -> None:
+    """Let a program that remembers meet every flow, and all others fill the caches."""
+    wanted = trial.flows if trial.flows != EVERY_PACKET_NEW else 1
+    begun = trial.packets
+    while trial.packets - begun < wanted:
+        _lap(watch, trial)
+
+
+def _lap(watch: Watch, trial: Trial) -> Lap:
+    before = trial.counted()
+    lap = watch.run(trial.program_fd, trial.template, flows=trial.flows)
+    moved = {
+        str(outcome): count - before[outcome]
+        for outcome, count in trial.counted().items()
+        if count != before[outcome]
+    }
+    trial.packets += lap.packets
+    if before and moved != {trial.outcome: lap.packets}:
+        trial.faults.append(
+            f"{lap.packets:,} packets should have been {trial.outcome}, counted was {moved}"
+        )
+    if lap.verdict != trial.verdict:
+        trial.faults.append(f"a verdict was {lap.verdict}, wanted {trial.verdict}")
+    return lap
+
+
+@contextmanager
+def trials_of(subjects: Sequence[Subject]) -> Iterator[list[Trial]]:
+    """The shipped program as loaded for each plan, with its packets."""
+    with ExitStack() as stack:
+        loaded: dict[int, tuple[Dataplane, Node]] = {}
+        trials = []
+        for subject in subjects:
+            if id(subject.plan) not in loaded:
+                program = load(subject.plan)
+                stack.callback(program.close)
+                node = Node(mac=OWN_MAC, macs=made_up_macs(subject.plan))
+                loaded[id(subject.plan)] = program, node
+            trials.append(_trial(subject, *loaded[id(subject.plan)]))
+        yield trials
+
+
+def load(plan: Plan) -> Dataplane:
+    """The program as it runs for a file, with made-up MAC addresses; attached to nothing."""
+    capacity = image.capacity_for(plan)
+    loaded = dataplane.load(capacity, image.features_of(plan))
+    numbers, _ = image.allocate_counters(plan, {})
+    tables = loaded.tables()
+    tables.set_own_mac(OWN_MAC)
+    tables.publish(image.image_of(plan, capacity, counters=numbers, macs=made_up_macs(plan)))
+    return loaded
+
+
+def _trial(subject: Subject, loaded: Dataplane, node: Node) -> Trial:
+    frame = subject.template.frame
+    result = process(subject.plan, node, frame)
+    outcomes = loaded.maps["outcomes"]
+    return Trial(
+        name=subject.name,
+        program_fd=loaded.program_fd,
+        template=subject.template,
+        flows=subject.flows,
+        outcome=str(result.outcome),
+        verdict=result.outcome.verdict,
+        after=result.frame or frame,
+        counted=lambda: {
+            outcome: counters.read(outcomes, number).packets
+            for number, outcome in enumerate(Outcome)
+        },
+    )
+
+
+@contextmanager
+def reference_trials(kinds: Sequence[tuple[str, str]]) -> Iterator[tuple[int, list[Trial]]]:
+    """(the program that only returns, trials of the others).
+
+    ``kinds`` are (program, flows): ``("remember", "1M")``.  Each that
+    remembers has a table of its own, with room for all its flows.
+    """
+    template = template_of(ack(Flow(CLIENT[4], CLIENT_PORT, FIRST_VIP[4], PORT, 6)))
+    with ExitStack() as stack:
+        plain = load_peers(sessions=1)
+        stack.callback(plain.close)
+        trials = []
+        for program, flows in kinds:
+            peers = plain
+            if program == "remember":
+                peers = load_peers(sessions=max(2 * min(FLOWS[flows], FLOWS["1M"]), _ROOM))
+                stack.callback(peers.close)
+            trials.append(
+                Trial(
+                    name=f"{program.replace('_', '-')}/{flows}",
+                    program_fd=getattr(peers, program),
+                    template=template,
+                    flows=FLOWS[flows],
+                    outcome="tx",
+                    verdict="tx",
+                )
+            )
+        yield plain.only_return, trials
+
+
+def foreign_trials(program_fd: int, frame: bytes, verdict: str) -> list[Trial]:
+    """Any other loaded XDP program, with one kind of packet, over all numbers of flows."""
+    template = template_of(frame)
+    return [
+        Trial(
+            name=f"program/{flows}",
+            program_fd=program_fd,
+            template=template,
+            flows=number,
+            outcome=verdict,
+            verdict=verdict,
+        )
+        for flows, number in FLOWS.items()
+    ]

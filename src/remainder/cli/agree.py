@@ -1,0 +1,158 @@
+"""``remainder agree``: would all nodes give the same answer?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from remainder.agreement import Coverage, Verdict, compare, coverage, read_reports
+from remainder.cli.options import file_argument, json_option
+from remainder.errors import ConfigError, Disagreement
+from remainder.fleet import member_plan, return_plan
+from remainder.plan import Plan, make_plan
+from remainder.sources.file import load
+
+
+@click.command(name="agree")
+@file_argument
+@click.argument("reports", nargs=-1, metavar="[STATUS.json]…")
+@click.option("--nodes", help="only these, separated by commas; each must be among the reports")
+@json_option
+def command(file: Path, reports: tuple[str, ...], nodes: str | None, *, as_json: bool) -> None:
+    """Compare FILE with what nodes run.  Changes nothing.
+
+    STATUS.json is what `remainder status --json` printed on a node (- is
+    standard input); without any, the nodes of this machine are compared.
+    Shows a packet on which a node differs, and whether the members of a
+    cluster own every slot between them.
+    """
+    config = load(file)
+    told = _told(reports)
+    if nodes is not None:
+        told = _only(told, nodes.split(","))
+    verdicts = []
+    for report in told:
+        role, names = report["role"], {service["name"] for service in report["services"]}
+        clusters = [item for item in config.cluster if {item.name, f"{item.name}/ipv4"} & names]
+        paths = [
+            item
+            for item in config.return_path
+            if any(name.startswith(f"{item.name}/") for name in names)
+        ]
+        plans: Mapping[str, Plan] = {
+            "balancer": make_plan(config),
+            "member": member_plan(config, clusters or config.cluster),
+            "server": return_plan(config, paths or config.return_path),
+        }
+        verdicts.append(compare(plans[role], report))
+    covered = coverage(told)
+    if as_json:
+        click.echo(json.dumps(_plain(verdicts, covered), indent=2))
+    else:
+        click.echo("\n".join(_lines(verdicts, covered)))
+    differing = [verdict.node for verdict in verdicts if not verdict.agrees]
+    if differing:
+        raise Disagreement(
+            f"{', '.join(dict.fromkeys(differing))} would not give the answers of {file}; "
+            f"give every node the same file"
+        )
+    gaps = [item.cluster for item in covered if not item.complete]
+    if gaps:
+        raise Disagreement(
+            f"cluster {', '.join(gaps)} has slots that no reported member keeps; start the missing "
+            f"members, add their reports, or remove them from the file on all nodes"
+        )
+
+
+def _told(reports: tuple[str, ...]) -> list[Mapping[str, Any]]:
+    if not reports:
+        from remainder.kernel.report import reports as running  # noqa: PLC0415  (needs libbpf)
+
+        found = running()
+        if not found:
+            raise ConfigError(
+                "", "nothing runs on this machine; name what status printed elsewhere"
+            )
+        return list(found)
+    told: list[Mapping[str, Any]] = []
+    for name in reports:
+        try:
+            text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+            content = json.loads(text)
+        except OSError as error:
+            raise ConfigError(name, f"cannot be read ({error.strerror})") from None
+        except ValueError:
+            raise ConfigError(
+                name, "is not JSON; it should be what `status --json` printed"
+            ) from None
+        told += read_reports(name, content)
+    return told
+
+
+def _only(told: list[Mapping[str, Any]], nodes: list[str]) -> list[Mapping[str, Any]]:
+    known = {report["node"] for report in told}
+    for node in nodes:
+        if node not in known:
+            raise ConfigError(
+                "--nodes", f"{node!r} is in no report, they have {', '.join(sorted(known))}"
+            )
+    return [report for report in told if report["node"] in nodes]
+
+
+def _lines(verdicts: list[Verdict], covered: list[Coverage]) -> list[str]:
+    lines = []
+    for verdict in verdicts:
+        mark = "agrees" if verdict.agrees else "DIFFERS"
+        lines.append(f"{verdict.node} ({verdict.role})  {mark}: {verdict.reason}")
+        if verdict.flow is not None:
+            lines.append(
+                f"  {verdict.flow}: the file says {verdict.ours}, "
+                f"{verdict.node} says {verdict.theirs}"
+            )
+    for item in covered:
+        owned = " + ".join(f"{count:,} ({member})" for member, count in item.owned.items())
+        lines.append(
+            f"cluster {item.cluster}: {owned} = {sum(item.owned.values()):,} of {item.slots:,} "
+            f"slots, {'no gap, no overlap' if item.complete else 'incomplete'}; "
+            f"{item.kept:,} packets kept"
+        )
+        lines += [
+            f"  nobody keeps the {count:,} slots of {member}, which does not run"
+            for member, count in item.missing.items()
+        ]
+    return lines
+
+
+def _plain(verdicts: list[Verdict], covered: list[Coverage]) -> dict[str, Any]:
+    return {
+        "agree": all(verdict.agrees for verdict in verdicts),
+        "nodes": [
+            {
+                "node": verdict.node,
+                "role": verdict.role,
+                "agrees": verdict.agrees,
+                "reason": verdict.reason,
+                "flow": str(verdict.flow) if verdict.flow else None,
+                "ours": verdict.ours,
+                "theirs": verdict.theirs,
+            }
+            for verdict in verdicts
+        ],
+        "clusters": [
+            {
+                "cluster": item.cluster,
+                "slots": item.slots,
+                "owned": dict(item.owned),
+                "missing": dict(item.missing),
+                "complete": item.complete,
+                "kept": item.kept,
+                "seen": dict(item.seen),
+            }
+            for item in covered
+        ],
+    }

@@ -1,0 +1,173 @@
+"""Which part of the file is whose: a node finds its part by its name.
+
+Claims: 15, 28, 34, 42, 44, 47 (several parties do the same calculation).
+Rule: pure; the same file on every node.  ``selection`` never learns who asks:
+clusters and return paths become plans of the same shape as the balancer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from remainder.config import Cluster, Config, ReturnPath
+from remainder.errors import ConfigError
+from remainder.plan import ANY_ADDRESS, Claim, Owner, Plan, Role, make_plan, plan_service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What one node does in one role."""
+
+    role: Role
+    interface: str | None  # None: to be named on the command line
+    plan: Plan
+    mode: str = "auto"
+    assign_vips: bool = False
+    cluster_mac: bytes | None = None
+
+
+def parts_of(config: Config, node: str) -> list[Part]:
+    """Everything that a node does.
+
+    A file that names no node at all is balanced by whoever runs it.  Raises
+    ConfigError if the node has no part, naming those that have.
+    """
+    parts = list(_parts(config, node))
+    named = nodes_of(config)
+    if not named:
+        parts = [Part(role="balancer", interface=None, plan=make_plan(config))]
+    if not parts:
+        raise ConfigError(
+            "",
+            f"no node is named {node!r}, the file has {', '.join(named)}; say which with --node",
+        )
+    return parts
+
+
+def nodes_of(config: Config) -> list[str]:
+    """Every node that the file names, in its order, each once."""
+    names = [balancer.name for balancer in config.balancer]
+    names += [member.name for cluster in config.cluster for member in cluster.members]
+    names += [sender.name for path in config.return_path for sender in path.senders]
+    return list(dict.fromkeys(names))
+
+
+def _parts(config: Config, node: str) -> Iterator[Part]:
+    for balancer in config.balancer:
+        if balancer.name == node:
+            yield Part(
+                role="balancer",
+                interface=balancer.interface,
+                mode=balancer.mode,
+                assign_vips=balancer.assign_vips,
+                plan=make_plan(config),
+            )
+    clusters = [
+        cluster for cluster in config.cluster if node in {member.name for member in cluster.members}
+    ]
+    if clusters:
+        member = next(member for member in clusters[0].members if member.name == node)
+        yield Part(
+            role="member",
+            interface=member.interface,
+            mode=member.mode,
+            plan=member_plan(config, clusters, node=node),
+            cluster_mac=clusters[0].mac_bytes,
+        )
+    paths = [
+        path for path in config.return_path if node in {sender.name for sender in path.senders}
+    ]
+    if paths:
+        sender = next(sender for sender in paths[0].senders if sender.name == node)
+        yield Part(role="server", interface=sender.interface, plan=return_plan(config, paths))
+
+
+def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = None) -> Plan:
+    """What the members of some clusters calculate; ``node`` is the one that asks."""
+    return Plan(
+        services=tuple(plan_service(claim) for cluster in clusters for claim in _shared(cluster)),
+        secret=config.secret_bytes,
+        role="member",
+        node=node,
+    )
+
+
+def return_plan(config: Config, paths: list[ReturnPath]) -> Plan:
+    """What servers calculate for what they send, on the flow of the way in."""
+    return Plan(
+        services=tuple(plan_service(claim) for path in paths for claim in _returned(path, config)),
+        secret=config.secret_bytes,
+        role="server",
+    )
+
+
+def _shared(cluster: Cluster) -> Iterator[Claim]:
+    owners = [Owner(name=member.name, weight=member.weight) for member in cluster.members]
+    addresses = ANY_ADDRESS.values() if cluster.ip is None else (cluster.ip,)
+    for address in addresses:
+        yield Claim(
+            name=cluster.name if cluster.ip else f"{cluster.name}/ipv{address.version}",
+            ip=address,
+            port_number=None,
+            protocol_number=None,
+            key=cluster.key,
+            table=cluster.table,
+            slots=cluster.slots,
+            servers=owners,
+            method="l2",
+            fragments=cluster.fragments,
+        )
+
+
+def _returned(path: ReturnPath, config: Config) -> Iterator[Claim]:
+    owners = [
+        Owner(name=router.name, weight=router.weight, ip=router.ip) for router in path.routers
+    ]
+    meant = [
+        (f"{path.name}/{service.name}", service.ip, service.port_number, service.protocol_number)
+        for service in config.service
+        if not path.services or service.name in path.services
+    ]
+    if path.others:
+        meant += [
+            (f"{path.name}/ipv{version}", address, None, None)
+            for version, address in ANY_ADDRESS.items()
+        ]
+    for name, address, port, protocol in meant:
+        yield Claim(
+            name=name,
+            ip=address,
+            port_number=port,
+            protocol_number=protocol,
+            key=path.key,
+            table=path.table,
+            slots=path.slots,
+            servers=owners,
+            method="l2",
+            fragments=path.fragments,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tier:
+    """One calculation that a packet of the fleet meets."""
+
+    kind: str  # cluster, service, return_path
+    name: str
+    plan: Plan
+
+
+def tiers_of(config: Config) -> list[Tier]:
+    """All calculations of a file, in the order in which a request and its answer meet them."""
+    tiers = [
+        Tier(kind="cluster", name=cluster.name, plan=member_plan(config, [cluster]))
+        for cluster in config.cluster
+    ]
+    if config.service:
+        tiers.append(Tier(kind="service", name="services", plan=make_plan(config)))
+    tiers += [
+        Tier(kind="return_path", name=path.name, plan=return_plan(config, [path]))
+        for path in config.return_path
+    ]
+    return tiers

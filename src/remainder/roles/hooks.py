@@ -1,0 +1,31 @@
+"""What a role does its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from remainder.fleet import Part
+from remainder.kernel.netlink import Interface
+from remainder.kernel.tables import Tables
+
+Warn = Callable[[str], None]
+
+
+def nothing_to_release(part: Part, interface: Interface) -> None:
+    """For a role that put nothing on the interface but its program."""
+    del part, interface
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """The points at which roles differ."""
+
+    refuse: Callable[[Interface], None]
+    """Raises HostError if the interface cannot have this role now."""
+    prepare: Callable[[Tables, Part, Interface], None]
+    """Writes what is no table: own MAC, the cluster's, the ranges of the segment."""
+    attach: Callable[[int, Interface, str, Warn], tuple[int, str]]
+    """(program, interface, mode, warn) → (link, mode)."""
+    release: Callable[[Part, Interface], None] = nothing_to_release
+    """Takes back what ``prepare`` put on the interface."""

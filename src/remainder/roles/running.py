@@ -1,0 +1,295 @@
+"""One role of one node on this machine: attach, publish, follow, adopt, detach.
+
+The same for balancer, member and server; what differs is in their own files.
+Claims: 1b, 3-5, 18, 31, 34, 44.
+Laws: publishing is one write; the data plane outlives the process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+from remainder.errors import HostError
+from remainder.fleet import Part
+from remainder.flow import Address
+from remainder.kernel import counters, dataplane, image, libbpf, netlink, pins, state
+from remainder.kernel.image import OwnerName
+from remainder.kernel.netlink import Interface, Neighbour
+from remainder.kernel.pins import Attached
+from remainder.kernel.tables import Tables
+from remainder.plan import Plan, Role
+from remainder.roles import ROLES, notes
+from remainder.roles.segment import addresses_of, check_servers, resolve
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the user asked for on the command line."""
+
+    file: Path
+    node: str
+    interface: str | None = None
+    mode: str | None = None
+    say: Callable[[str], None]
+    warn: Callable[[str], None]
+
+
+@dataclass
+class RunningRole:
+    """A role that runs.  Make one with ``start``."""
+
+    wanted: Wanted
+    part: Part
+    interface: Interface
+    mode: str
+    attached: Attached
+    tables: Tables
+    fingerprint: str  # of the file
+    numbers: dict[OwnerName, int] = field(default_factory=dict)
+    macs: dict[Address, bytes] = field(default_factory=dict)
+    assigned: set[Address] = field(default_factory=set)
+    managed: set[Address] = field(default_factory=set)
+    published: int = 0
+
+    # -- life ------------------------------------------------------------------
+
+    @property
+    def role(self) -> Role:
+        """Which one."""
+        return self.part.role
+
+    @property
+    def plan(self) -> Plan:
+        """What it calculates."""
+        return self.part.plan
+
+    @classmethod
+    def start(cls, wanted: Wanted, part: Part, fingerprint: str) -> RunningRole:
+        """Load or adopt, publish, attach.  Raises HostError with nothing changed."""
+        name = wanted.interface or part.interface
+        if name is None:
+            raise HostError(
+                f"no interface is named for node {wanted.node!r}; give --interface, "
+                f"or write [[balancer]] name and interface into {wanted.file}"
+            )
+        interface = netlink.interface(name)
+        check_servers(part.plan, interface)
+        pins.ensure_bpffs()
+        found = pins.find(wanted.node, part.role)
+        if found is not None and found.ifindex != interface.index:
+            wanted.warn(
+                f"node {wanted.node!r} ran on an interface that is gone or another one; "
+                f"starting afresh on {name}"
+            )
+            found.close()
+            pins.remove(wanted.node, part.role)
+            found = None
+        if found:
+            return cls._adopt(wanted, part, interface, found, fingerprint)
+        return cls._begin(wanted, part, interface, fingerprint)
+
+    @classmethod
+    def _begin(
+        cls, wanted: Wanted, part: Part, interface: Interface, fingerprint: str
+    ) -> RunningRole:
+        hooks = ROLES[part.role]
+        hooks.refuse(interface)
+        if not interface.up:
+            wanted.warn(
+                f"{interface.name} is down; `ip link set {interface.name} up` lets packets in"
+            )
+        plan = part.plan
+        numbers, _ = image.allocate_counters(plan, {})
+        macs = resolve(plan, interface.index, {}, wanted.warn)
+        loaded = dataplane.load(image.capacity_for(plan), image.features_of(plan), role=part.role)
+        tables = loaded.tables()
+        hooks.prepare(tables, part, interface)
+        tables.publish(image.image_of(plan, loaded.capacity, counters=numbers, macs=macs))
+        pins.remove(wanted.node, part.role)
+        folder = pins.next_folder(wanted.node, part.role)
+        here = pins.folder_of(wanted.node, part.role)
+        try:
+            loaded.pin(folder)
+            companion_fd = None
+            if loaded.companion_fd is not None:
+                companion_fd = libbpf.attach_behind(
+                    loaded.companion_fd, interface.index, libbpf.TCX_INGRESS
+                )
+                libbpf.pin(companion_fd, here / "companion")
+            link_fd, mode = hooks.attach(
+                loaded.program_fd, interface, wanted.mode or part.mode, wanted.warn
+            )
+            libbpf.pin(link_fd, here / "link")
+        except HostError:
+            pins.remove(wanted.node, part.role)
+            hooks.release(part, interface)
+            netlink.forget(interface.index, addresses_of(plan))
+            raise
+        role = cls(
+            wanted=wanted,
+            part=part,
+            interface=interface,
+            mode=mode,
+            attached=Attached(link_fd, companion_fd, interface.index, folder, loaded),
+            tables=tables,
+            fingerprint=fingerprint,
+            numbers=numbers,
+            macs=macs,
+            managed=addresses_of(plan),
+            published=1,
+        )
+        role.note()
+        return role
+
+    @classmethod
+    def _adopt(
+        cls, wanted: Wanted, part: Part, interface: Interface, found: Attached, fingerprint: str
+    ) -> RunningRole:
+        before = state.read(wanted.node, part.role)
+        if before is None:
+            wanted.warn(
+                "the running data plane is adopted, but its notes are gone: counters start at 0"
+            )
+        role = cls(
+            wanted=wanted,
+            part=part,
+            interface=interface,
+            mode=before.mode if before else interface.xdp_mode or "native",
+            attached=found,
+            tables=found.dataplane.tables(),
+            fingerprint=fingerprint,
+            numbers=notes.numbers_of(before),
+            macs=notes.macs_of(before),
+            assigned={ip_address(text) for text in before.assigned} if before else set(),
+            managed={ip_address(text) for text in before.managed} if before else set(),
+        )
+        code = dataplane.code_fingerprint(part.role)
+        role.use(part, fingerprint, upgrade=before is None or before.fingerprint_program != code)
+        return role
+
+    def stop(self) -> None:
+        """Detach, and take back what was put on this machine."""
+        for address in self.assigned:
+            netlink.remove_address(self.interface.index, address)
+        ROLES[self.role].release(self.part, self.interface)
+        self.attached.close()
+        pins.remove(self.wanted.node, self.role)
+        netlink.forget(self.interface.index, self.managed)
+        state.remove(self.wanted.node, self.role)
+
+    # -- publishing --------------------------------------------------------------
+
+    def use(self, part: Part, fingerprint: str, *, upgrade: bool = False) -> None:
+        """Publish a plan: in place if it fits, else by a new program in the old link."""
+        plan = part.plan
+        check_servers(plan, self.interface)
+        gone = self.managed - addresses_of(plan)
+        self.macs = resolve(plan, self.interface.index, self.macs, self.wanted.warn)
+        self.managed = addresses_of(plan)
+        numbers, fresh = image.allocate_counters(plan, self.numbers)
+        if part.cluster_mac != self.part.cluster_mac:
+            ROLES[self.role].release(self.part, self.interface)
+        ROLES[self.role].prepare(self.tables, part, self.interface)
+        if upgrade or not self.attached.dataplane.serves(plan):
+            self._replace(part, numbers)
+        else:
+            self._publish(self.tables, plan, numbers)
+        for number in fresh:
+            counters.write(self.attached.dataplane.maps["servers"], number)
+        self.part, self.numbers, self.fingerprint = part, numbers, fingerprint
+        netlink.forget(self.interface.index, gone)
+        self.note()
+
+    def _publish(self, tables: Tables, plan: Plan, numbers: dict[OwnerName, int]) -> None:
+        tables.publish(image.image_of(plan, tables.capacity, counters=numbers, macs=self.macs))
+        self.published += 1
+
+    def _replace(self, part: Part, numbers: dict[OwnerName, int]) -> None:
+        """Load a program with other features or more room, and let the link run it."""
+        old = self.attached
+        loaded = dataplane.load(
+            image.capacity_for(part.plan),
+            image.features_of(part.plan),
+            role=part.role,
+            counters={name: old.dataplane.maps[name] for name in ("outcomes", "servers")},
+        )
+        for name, number in self.numbers.items():
+            if loaded.capacity.counters != old.dataplane.capacity.counters and name in numbers:
+                count = counters.read(old.dataplane.maps["servers"], number)
+                counters.write(loaded.maps["servers"], number, count)
+        tables = loaded.tables()
+        ROLES[self.role].prepare(tables, part, self.interface)
+        self._publish(tables, part.plan, numbers)
+        folder = pins.next_folder(self.wanted.node, self.role)
+        loaded.pin(folder)
+        libbpf.update_link(old.link_fd, loaded.program_fd)
+        if old.companion_fd is not None and loaded.companion_fd is not None:
+            libbpf.update_link(old.companion_fd, loaded.companion_fd)
+        self.attached = Attached(old.link_fd, old.companion_fd, old.ifindex, folder, loaded)
+        self.tables = tables
+        pins.remove_others(self.wanted.node, self.role, keep=folder)
+        old.dataplane.close()
+
+    # -- following the segment ------------------------------------------------------
+
+    def neighbour_changed(self, neighbour: Neighbour) -> None:
+        """A server has another MAC, or answers at last.  A silent one keeps its last MAC."""
+        if neighbour.address not in self.managed or not neighbour.valid or not neighbour.mac:
+            return
+        if self.macs.get(neighbour.address) != neighbour.mac:
+            self.macs[neighbour.address] = neighbour.mac
+            self.tables.set_mac(neighbour.address, neighbour.mac)
+            kind = "router" if self.role == "server" else "server"
+            self.wanted.say(f"{kind} {neighbour.address} is at {neighbour.mac.hex(':')}")
+            self._write_state()
+
+    def interface_changed(self, interface: Interface) -> None:
+        """Our own MAC may have changed."""
+        if interface.index == self.interface.index and interface.mac != self.interface.mac:
+            self.interface = interface
+            self.tables.set_own_mac(interface.mac)
+            self.wanted.say(f"{interface.name} is at {interface.mac.hex(':')}")
+
+    def look_again(self) -> None:
+        """Read all neighbours: some messages were lost."""
+        for neighbour in netlink.neighbours(self.interface.index).values():
+            self.neighbour_changed(neighbour)
+
+    # -- notes ------------------------------------------------------------------------
+
+    def note(self) -> None:
+        """Put the VIPs where the file wants them, and write down what runs."""
+        wanted = self.plan.vips if self.part.assign_vips else frozenset[Address]()
+        for address in self.assigned - wanted:
+            netlink.remove_address(self.interface.index, address)
+        added = {
+            address
+            for address in wanted - self.assigned
+            if netlink.add_address(self.interface.index, address)
+        }
+        self.assigned = (self.assigned & wanted) | added
+        self._write_state()
+
+    def _write_state(self) -> None:
+        state.write(
+            state.State(
+                node=self.wanted.node,
+                role=self.role,
+                pid=os.getpid(),
+                file=str(self.wanted.file.absolute()),
+                interface=self.interface.name,
+                mode=self.mode,
+                published=self.published,
+                fingerprint_file=self.fingerprint,
+                fingerprint_tables=self.plan.fingerprint,
+                fingerprint_program=dataplane.code_fingerprint(self.role),
+                assigned=sorted(map(str, self.assigned)),
+                managed=sorted(map(str, self.managed)),
+                cluster_mac=self.part.cluster_mac.hex(":") if self.part.cluster_mac else None,
+                services=notes.services(self.plan, self.numbers, self.macs),
+            )
+        )

@@ -1,0 +1,37 @@
+"""A server on the way out: sends through the router that handled the way in.
+
+Claims: 44-48.
+Twin: bpf/server.bpf.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from remainder.fleet import Part
+from remainder.kernel import libbpf, netlink
+from remainder.kernel.netlink import Interface
+from remainder.kernel.tables import Tables
+from remainder.roles.hooks import Hooks
+
+
+def _refuse(interface: Interface) -> None:
+    """Several programs may see what goes out; the order is theirs to agree on."""
+    del interface
+
+
+def _prepare(tables: Tables, part: Part, interface: Interface) -> None:
+    del part
+    tables.set_own_mac(interface.mac)
+    tables.set_on_link(netlink.networks_on(interface.index))
+
+
+def _attach(
+    program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None]
+) -> tuple[int, str]:
+    del mode, warn
+    return libbpf.attach_behind(program_fd, interface.index, libbpf.TCX_EGRESS), "tcx"
+
+
+HOOKS: Final = Hooks(refuse=_refuse, prepare=_prepare, attach=_attach)

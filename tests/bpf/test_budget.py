@@ -1,0 +1,66 @@
+"""A program may only become so large: instructions it has, and those the verifier walks through.
+
+Each budget is what was counted, with a quarter for growth and for other compilers.
+A larger one is a decision, so it is made here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from remainder.bench.cases import plan_for
+from remainder.kernel import dataplane, image, libbpf, stopwatch
+from remainder.kernel.abi import Feature
+
+pytestmark = pytest.mark.bpf
+
+ALL = Feature(0)
+for _feature in Feature:
+    ALL |= _feature
+
+BALANCER = {
+    "IPv4, sum": (Feature.IPV4 | Feature.SUM, 1_500, 17_500),
+    "IPv4, hash": (Feature.IPV4 | Feature.HASH, 1_750, 20_500),
+    "everything": (ALL, 3_500, 77_000),
+}
+"""What a file needs → (features, instructions, walked through by the verifier)."""
+
+DRIVER = (500, 5_000)
+
+
+@pytest.mark.parametrize("needs", BALANCER)
+def test_the_balancer_stays_within_its_budget(needs: str) -> None:
+    features, most, most_verified = BALANCER[needs]
+    plan = plan_for(4, "tcp", method="l2", key="sum3", services=1, servers=4)
+    loaded = dataplane.load(image.need_of(plan), features)
+    try:
+        instructions = libbpf.program_size(loaded.program_fd)
+        verified = libbpf.verified_instructions(loaded.program_fd)
+    finally:
+        loaded.close()
+    print(f"{needs}: {instructions:,} instructions, {verified:,} verified")
+
+    assert instructions <= most
+    assert verified <= most_verified
+
+
+def test_what_a_file_does_not_use_is_not_in_its_program() -> None:
+    """Settings are constants at load, and the kernel drops the branches they close."""
+    plan = plan_for(4, "tcp", method="l2", key="sum3", services=1, servers=4)
+    sizes = []
+    for features, *_ in BALANCER.values():
+        loaded = dataplane.load(image.need_of(plan), features)
+        sizes.append(libbpf.program_size(loaded.program_fd))
+        loaded.close()
+
+    assert sorted(sizes) == sizes
+    assert 2 * sizes[0] < sizes[-1]
+
+
+def test_the_driver_of_the_benchmark_stays_within_its_budget() -> None:
+    with libbpf.opened(stopwatch.DRIVER) as opened:
+        opened.load("driver")
+        descriptor = opened.program_fd("driver")
+
+    assert DRIVER[0] >= libbpf.program_size(descriptor)
+    assert DRIVER[1] >= libbpf.verified_instructions(descriptor)

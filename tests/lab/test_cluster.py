@@ -1,0 +1,493 @@
+"""A cluster that selects itself, on a real segment with real TCP and UDP (claims 28-30, 34-43)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import select
+import socket
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.l2 import ARP, Ether
+
+from remainder.config import CLUSTER_MAC
+from remainder.flow import endpoint
+from remainder.kernel import netlink
+from remainder.kernel.report import report
+from remainder.lab import SCENES, Host, hold_sessions, http_sessions, numbering, udp_exchanges
+from remainder.lab.acts_cluster import (
+    Selected,
+    plan_of,
+    publish,
+    show_joining,
+    show_leaving,
+    show_selection,
+)
+from remainder.lab.cluster import SHARED, Cluster, neighbours_of
+from remainder.lab.host import python_module
+from remainder.lab.running import end
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+SUM3 = "src_ip + dst_ip + dst_port"
+SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
+HASH = "hash(src_ip, src_port)"
+SECRET = "000102030405060708090a0b0c0d0e0f"
+FORMULAS = [(SUM3, "modulo"), (SUM5, "modulo"), (SUM5, "maglev"), (HASH, "maglev")]
+ETH_P_ALL = 0x0003
+SIOCADDMULTI = 0x8931
+FLOOD_MAC = "02:00:5e:52:4d:44"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cluster") / "r.toml"
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Cluster]:
+    """Clients, router and three members that serve."""
+    with SCENES["cluster"]() as built:
+        assert isinstance(built, Cluster)
+        built.start_servers()
+        yield built
+
+
+def run_members(
+    scene: Cluster, file: Path, text: str, *, names: Iterable[str] | None = None
+) -> None:
+    """Let these members run with this file, and no others; those that run already follow it."""
+    names = list(scene.members) if names is None else list(names)
+    running = {item.title.split()[-1]: item for item in scene.balancers if item.poll() is None}
+    stop(scene, running.keys() - set(names))
+    file.write_text(text)
+    scene.start_members(file, names=[name for name in names if name not in running])
+    publish(scene, file, text, names=names)
+
+
+def stop(scene: Cluster, names: Iterable[str]) -> None:
+    """End ``remainder run`` of some members, or of those that it still runs on."""
+    end(item for item in scene.balancers if item.title.split()[-1] in set(names))
+
+
+def assert_each_kept_by_one(selected: Selected) -> None:
+    """All the ways in which a cluster could be wrong, each with its evidence."""
+    assert () == selected.broken
+    assert {} == selected.torn
+    assert () == selected.misdirected
+    assert selected.packets == selected.kept
+    assert {sum(selected.kept.values())} == set(selected.heard.values())
+
+
+# -- every packet is kept by one -------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+def test_each_session_is_handled_by_exactly_the_member_that_the_calculation_names(
+    scene: Cluster, file: Path, mode: str
+) -> None:
+    """500 TCP sessions and UDP for each formula: seen by all members, kept by one."""
+    stop(scene, scene.members)
+    run_members(scene, file, scene.config_text(mode=mode, secret=SECRET))
+    for key, table in FORMULAS:
+        text = scene.config_text(key=key, table=table, mode=mode, secret=SECRET)
+        run_members(scene, file, text)
+        selected = show_selection(scene, file)
+        print(f"{mode} {key} {table}: kept {selected.kept}, each heard {selected.heard['m1']}")
+
+        assert len(selected.sessions) == 600
+        assert_each_kept_by_one(selected)
+        assert all(selected.kept.values())
+
+        assert {mode} == {
+            report(host.namespace, "member")["mode"] for host in scene.members.values()
+        }
+
+
+def test_the_claims_formula_names_the_member_to_the_letter(scene: Cluster, file: Path) -> None:
+    """Claims 29 and 41: (source + destination + destination port) % N is the member's number."""
+    run_members(scene, file, scene.config_text(key=SUM3, table="modulo", mode="native"))
+    members = list(scene.members)
+    for version in scene.versions:
+        sessions = http_sessions(
+            scene.clients, scene.web(version), sources=scene.client_addresses[version]
+        )
+        numbers = [
+            (int(item.flow.src_ip) + int(item.flow.dst_ip) + item.flow.dst_port) % len(members)
+            for item in sessions
+        ]
+
+        assert [members[number] for number in numbers] == [item.server for item in sessions]
+
+
+def test_status_proves_that_the_members_slots_are_the_whole_table(
+    scene: Cluster, file: Path
+) -> None:
+    """No gap and no overlap, by what every member says of itself."""
+    text = scene.config_text(weights={"m2": 3}, mode="native")
+    run_members(scene, file, text)
+    owned = {"shared": 0, "shared6": 0}
+    for name, host in scene.members.items():
+        for service in status(scene, name)["services"]:
+            (own,) = [item for item in service["servers"] if item["name"] == host.namespace]
+            owned[service["name"]] += own["slots"]
+
+    nodes = ",".join(host.namespace for host in scene.members.values())
+    agreed = scene.members["m1"].run(
+        python_module("remainder", "agree", str(file), "--nodes", nodes)
+    )
+
+    assert {"shared": 65_537, "shared6": 65_537} == owned
+    assert agreed.returncode == 0, agreed.stdout + agreed.stderr
+
+
+def test_weights_share_the_sessions_and_a_weight_of_zero_takes_none(
+    scene: Cluster, file: Path
+) -> None:
+    """A member of weight 0 hears everything and keeps nothing, so it may go unnoticed."""
+    run_members(
+        scene,
+        file,
+        scene.config_text(key=HASH, secret=SECRET, weights={"m1": 3, "m3": 0}, mode="native"),
+    )
+    selected = show_selection(scene, file)
+    print(f"weights 3, 1, 0: kept {selected.kept}")
+
+    assert_each_kept_by_one(selected)
+    assert selected.kept["m3"] == 0
+    assert 0.65 < selected.kept["m1"] / sum(selected.kept.values()) < 0.85
+
+
+def test_a_mac_that_is_no_group_address_floods_as_well(scene: Cluster, file: Path) -> None:
+    """NLB's unicast mode: nobody sends from the address, so every switch floods it."""
+    stop(scene, scene.members)
+    forget_shared_addresses(scene)
+    text = scene.config_text(mode="native").replace("table =", f'mac = "{FLOOD_MAC}"\ntable =')
+    run_members(scene, file, text)
+    selected = show_selection(scene, file, tcp=100, udp=40)
+    stop(scene, scene.members)
+    known = neighbours_of(scene.router)
+    forget_shared_addresses(scene)
+
+    assert_each_kept_by_one(selected)
+    assert {FLOOD_MAC} == {known[address] for address in SHARED.values()}
+
+
+# -- members leave, join and die -----------------------------------------------------
+
+
+def test_a_member_that_leaves_a_stable_table_breaks_its_own_sessions(
+    scene: Cluster, file: Path
+) -> None:
+    """One of three stops: about a third of the sessions move, and nobody else notices."""
+    run_members(scene, file, scene.config_text(mode="native"))
+    before = plan_of(file)
+    text = scene.config_text(servers=["m1", "m2"], mode="native")
+    left = show_leaving(scene, file, text, leaver="m3")
+    own = {
+        item.flow for item in left.sessions if scene.name_of(before.where(item.flow).server) == "m3"
+    }
+    print(
+        f"maglev, 3 to 2 members: {len(left.sessions)} sessions, {len(own)} of the leaver, "
+        f"{len(left.moved)} moved, {len(left.broken)} broken"
+    )
+
+    assert len(left.sessions) == 300
+    assert left.moved == left.broken
+    assert own <= left.moved
+    assert len(left.moved - own) < 0.1 * len(left.sessions)
+
+
+def test_a_member_that_leaves_modulo_breaks_what_the_arithmetic_says(
+    scene: Cluster, file: Path
+) -> None:
+    """Key % 3 becomes key % 2: two thirds of the sessions move."""
+    run_members(scene, file, scene.config_text(table="modulo", mode="native"))
+    text = scene.config_text(table="modulo", servers=["m1", "m2"], mode="native")
+    left = show_leaving(scene, file, text, leaver="m3")
+    keys = {
+        item.flow: sum(
+            map(
+                int,
+                (
+                    item.flow.src_ip,
+                    item.flow.src_port,
+                    item.flow.dst_ip,
+                    item.flow.dst_port,
+                    item.flow.protocol,
+                ),
+            )
+        )
+        for item in left.sessions
+    }
+    print(f"modulo, 3 to 2 members: {len(left.broken)} of {len(left.sessions)} broken")
+
+    assert {flow for flow, key in keys.items() if key % 3 != key % 2} == left.broken
+    assert 0.5 < len(left.broken) / len(left.sessions) < 0.8
+
+
+def test_a_member_that_joins_a_stable_table_takes_its_share_and_no_more(
+    scene: Cluster, file: Path
+) -> None:
+    """Two become three: what moves, breaks; what does not, goes on; and new sessions are right."""
+    run_members(
+        scene, file, scene.config_text(servers=["m1", "m2"], mode="native"), names=["m1", "m2"]
+    )
+    joined = show_joining(scene, file, scene.config_text(mode="native"), joiner="m3")
+    selected = show_selection(scene, file)
+    print(f"maglev, 2 to 3 members: {len(joined.broken)} of {len(joined.sessions)} broken")
+
+    assert len(joined.sessions) == 300
+    assert joined.broken <= joined.moved
+    assert 0.2 < len(joined.moved) / len(joined.sessions) < 0.5
+    assert_each_kept_by_one(selected)
+
+
+def test_a_member_that_was_stopped_answers_nothing(scene: Cluster, file: Path) -> None:
+    """It still hears every frame; its stack drops them, so nobody gets two answers."""
+    run_members(scene, file, scene.config_text(mode="native"))
+    scene.running("m3").terminate()
+    plan = plan_of(file)
+    echoes = udp_exchanges(
+        scene.clients,
+        scene.echo(),
+        sources=scene.client_addresses[4],
+        flows=100,
+        timeout_s=0.5,
+    )
+    missing = {item.flow for item in echoes if not item.ok}
+
+    assert missing
+    assert missing == {
+        item.flow for item in echoes if scene.name_of(plan.where(item.flow).server) == "m3"
+    }
+    assert {"m1", "m2"} == {item.server for item in echoes if item.ok}
+
+
+def test_the_data_plane_of_a_member_outlives_its_process(scene: Cluster, file: Path) -> None:
+    """kill -9 of every process: open and new sessions go on, and the next start adopts it."""
+    run_members(scene, file, scene.config_text(mode="native"))
+    with hold_sessions(
+        scene.clients, scene.web(), sources=scene.client_addresses[4], interval_s=0.2
+    ) as held:
+        for name in scene.members:
+            scene.running(name).kill()
+        alone = show_selection(scene, file, tcp=200, udp=50)
+        again = scene.start_members(file)
+        time.sleep(0.3)
+        sessions = held.stop()
+
+    # The held sessions were there too, so the packets counted are not those of the others alone.
+    assert () == alone.broken + alone.misdirected
+    assert {} == alone.torn
+    assert [] == [item for item in sessions if not item.ok]
+    assert not any("starting afresh" in line for item in again.values() for line in item.lines)
+
+
+def test_a_member_listens_once_while_it_runs_and_no_longer(scene: Cluster, file: Path) -> None:
+    """However often the file is published, one join; and it leaves when it stops."""
+    run_members(scene, file, scene.config_text(mode="native"))
+    heard = [listens(scene.members["m1"])]
+    publish(scene, file, scene.config_text(table="modulo", mode="native"), names=scene.members)
+    heard.append(listens(scene.members["m1"]))
+    scene.running("m1").terminate()
+    heard.append(listens(scene.members["m1"]))
+
+    assert [1, 1, 0] == heard
+
+
+def test_a_member_that_joins_again_does_not_leave_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A NIC filters: what comes between leaving and joining would be lost at every publication."""
+    asked_for: list[int] = []
+    monkeypatch.setattr(fcntl, "ioctl", lambda _, request, __: asked_for.append(request))
+    interface = netlink.Interface(
+        index=1, name="eth0", mac=bytes(6), mtu=1500, up=True, kind=None, xdp_mode=None,
+        xdp_program=None,
+    )  # fmt: skip
+    netlink.listen_to(interface, bytes.fromhex(CLUSTER_MAC.replace(":", "")), join=True)
+
+    assert asked_for == [SIOCADDMULTI]
+
+
+# -- the network's view ------------------------------------------------------------------
+
+
+def test_who_asks_for_a_shared_address_is_told_the_clusters_mac_by_all_and_nothing_else(
+    scene: Cluster, file: Path
+) -> None:
+    """ARP and neighbour discovery: one answer of each member, from its own MAC address."""
+    run_members(scene, file, scene.config_text(mode="native"))
+    own_mac = scene.router.mac("eth0")
+    arp = Ether(dst="ff:ff:ff:ff:ff:ff", src=own_mac) / ARP(
+        op=1, hwsrc=own_mac, psrc=numbering.ROUTER[4], pdst=SHARED[4]
+    )
+    group = "ff02::1:ff" + ip_address(SHARED[6]).exploded[-7:]
+    solicitation = (
+        Ether(dst="33:33:ff:00:00:10", src=own_mac)
+        / IPv6(src=numbering.ROUTER[6], dst=group, hlim=255)
+        / ICMPv6ND_NS(tgt=SHARED[6])
+        / ICMPv6NDOptSrcLLAddr(lladdr=own_mac)
+    )
+    macs = sorted(host.mac("eth0") for host in scene.members.values())
+    replies = [Ether(frame) for frame in asked(scene.router, bytes(arp), b"\x08\x06")]
+    adverts = [Ether(frame) for frame in asked(scene.router, bytes(solicitation), b"\x86\xdd")]
+
+    assert macs == sorted(reply.src for reply in replies)
+    assert {(2, CLUSTER_MAC, SHARED[4])} == {
+        (reply[ARP].op, reply[ARP].hwsrc, reply[ARP].psrc) for reply in replies
+    }
+    assert macs == sorted(advert.src for advert in adverts)
+    assert {(136, CLUSTER_MAC, SHARED[6])} == {
+        (advert[IPv6].payload.type, advert[IPv6].payload.lladdr, advert[IPv6].payload.tgt)
+        for advert in adverts
+    }
+
+
+def test_a_router_learns_the_clusters_mac_and_each_members_own(scene: Cluster, file: Path) -> None:
+    """The members stay reachable by their own addresses, by their own MAC addresses."""
+    run_members(scene, file, scene.config_text(mode="native"))
+    show_selection(scene, file, tcp=20, udp=4)
+    for name, version in (("m1", 4), ("m3", 6)):
+        target = endpoint(ip_address(numbering.server_address(name, version)), 80)
+        (direct,) = http_sessions(scene.router, target, sources=[numbering.ROUTER[version]])
+
+        assert name == direct.server
+    known = neighbours_of(scene.router)
+
+    assert {CLUSTER_MAC} == {known[address] for address in SHARED.values()}
+    assert scene.members["m1"].mac("eth0") == known[numbering.server_address("m1", 4)]
+    assert scene.members["m3"].mac("eth0") == known[numbering.server_address("m3", 6)]
+
+
+# -- many, and mistakes --------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_sixteen_members_divide_the_sessions(file: Path) -> None:
+    """Every packet is heard sixteen times and kept once."""
+    with SCENES["cluster"](members=16) as many:
+        assert isinstance(many, Cluster)
+        many.start_servers()
+        file.write_text(many.config_text(key=HASH, secret=SECRET, mode="native"))
+        many.start_members(file, ready_s=60)
+        selected = show_selection(many, file)
+    print(f"16 members: kept {selected.kept}")
+
+    assert_each_kept_by_one(selected)
+    assert all(selected.kept.values())
+
+
+def test_mistakes_are_said_in_a_sentence_and_change_nothing(scene: Cluster, file: Path) -> None:
+    """A node that the file does not name, a member twice, --interface for several roles."""
+    stop(scene, scene.members)
+    good = scene.config_text(servers=["m1", "m2"])
+    m1, m2, m3 = (host.namespace for host in scene.members.values())
+    twice = good.replace(m2, m1)
+    both = good + f'[[balancer]]\nname = "{m1}"\ninterface = "eth0"\n' + WEB
+    cases = [
+        (good, m3, [], f"no node is named {m3!r}, the file has {m1}, {m2}; say which with --node"),
+        (twice, m1, [], f"{m1!r}"),
+        (both, m1, ["--interface", "eth0"], "write the interfaces into"),
+        (both, m1, [], "give each an interface of its own"),
+        (good, m1, ["--interface", "eth7"], "there is no interface 'eth7' here"),
+    ]
+    for text, node, arguments, sentence in cases:
+        file.write_text(text)
+        done = scene.members["m1"].run(
+            python_module("remainder", "run", str(file), "--node", node, *arguments)
+        )
+
+        assert done.returncode != 0
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    done = scene.members["m1"].run(python_module("remainder", "status", "--node", m1))
+
+    assert done.returncode != 0
+    assert listens(scene.members["m1"]) == 0
+
+
+def test_a_file_without_this_member_is_refused_and_its_share_goes_on(
+    scene: Cluster, file: Path
+) -> None:
+    """So the leaver is stopped first, and then taken out of the file."""
+    run_members(scene, file, scene.config_text(mode="native"))
+    text = scene.config_text(servers=["m1", "m2"], mode="native")
+    publish(scene, file, text, names=["m1", "m2"])
+    warning = scene.running("m3").wait_for("warning: the new file is refused")
+
+    assert f"no node is named {scene.members['m3'].namespace!r}" in warning
+    assert scene.running("m3").poll() is None
+
+
+WEB = """
+[[service]]
+name = "web"
+vip = "203.0.113.10"
+port = 80
+protocol = "tcp"
+key = "src_ip"
+table = "modulo"
+servers = [{ name = "s1", address = "192.0.2.12" }]
+"""
+
+
+def status(scene: Cluster, name: str) -> dict:
+    """``remainder status --json`` of a member."""
+    host = scene.members[name]
+    done = host.run(
+        [sys.executable, "-m", "remainder", "status", "--node", host.namespace, "--json"]
+    )
+    (node,) = json.loads(done.stdout)["nodes"]
+
+    assert report(host.namespace, "member")["fingerprint"] == node["fingerprint"]
+    return node
+
+
+def forget_shared_addresses(scene: Cluster) -> None:
+    """Let the router ask anew."""
+
+    def forget(ip: Any) -> None:
+        index = ip.link_lookup(ifname="eth0")[0]
+        for known in list(ip.get_neighbours(ifindex=index)):
+            if known.get("dst") in SHARED.values():
+                ip.neigh("del", dst=known.get("dst"), ifindex=index, family=known["family"])
+
+    scene.router.netlink(forget)
+
+
+def listens(host: Host) -> int:
+    """How often a host's interface has joined the cluster's group address."""
+    text = host.call(Path("/proc/thread-self/net/dev_mcast").read_text)
+    return sum(line.split()[-1] == CLUSTER_MAC.replace(":", "") for line in text.splitlines())
+
+
+def asked(host: Host, frame: bytes, ethertype: bytes) -> list[bytes]:
+    """Send a frame from a host, and return what comes back to its MAC address in half a second."""
+    packets = host.call(packet_socket)
+    with packets:
+        packets.send(frame)
+        answers, deadline_s = [], time.monotonic() + 0.5
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if select.select([packets], [], [], left_s)[0]:
+                came, where = packets.recvfrom(2048)
+                is_ours = came[:6] == frame[6:12] and came[12:14] == ethertype
+                if is_ours and where[2] != socket.PACKET_OUTGOING:
+                    answers.append(came)
+    return answers
+
+
+def packet_socket() -> socket.socket:
+    """Everything on eth0 of the current namespace."""
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    packets.bind(("eth0", ETH_P_ALL))
+    return packets

@@ -1,0 +1,48 @@
+"""The control plane's figures; the tables and the start are in tests/bpf and tests/lab."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from remainder.bench.control import (
+    FILE,
+    Control,
+    Figure,
+    as_plain,
+    as_text,
+    large_config,
+    resident_mib,
+)
+from remainder.bench.machine import this_machine
+from remainder.plan import make_plan
+from remainder.sources.file import loads
+
+FIGURES = (Figure("fill", 9.25, "ms"), Figure("memory", 51.0, "MiB"))
+
+
+def test_every_figure_has_its_unit() -> None:
+    text = as_text(Control(this_machine("control plane"), FIGURES))
+
+    assert "9.2 ms" in text
+    assert "51.0 MiB" in text
+
+
+def test_the_figures_are_json() -> None:
+    plain = json.loads(json.dumps(as_plain(Control(this_machine("control plane"), FIGURES))))
+
+    assert {"name": "fill", "value": 9.25, "unit": "ms"} == plain["figures"][0]
+
+
+def test_the_large_file_is_as_large_as_asked() -> None:
+    plan = make_plan(large_config(services=3, servers=5, key="src_ip", table="modulo"))
+
+    assert [5, 5, 5] == [len(planned.servers) for planned in plan.services]
+
+
+def test_the_file_of_the_cold_commands_is_valid() -> None:
+    assert ["web"] == [planned.name for planned in make_plan(loads(FILE)).services]
+
+
+def test_this_process_is_somewhere_in_memory() -> None:
+    assert resident_mib(os.getpid()) > 1

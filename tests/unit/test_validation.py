@@ -1,0 +1,118 @@
+"""The rules between the fields of a file; those of services are in test_config.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from remainder.config import Config, Member, Router, Sender, Vrrp
+from remainder.errors import ConfigError
+from remainder.validation import validate
+from tests.fleets import cluster, fleet, return_path, service
+
+
+def test_a_whole_fleet_is_accepted() -> None:
+    validate(fleet())
+    validate(Config(cluster=[cluster()]))
+    validate(Config(cluster=[cluster(), cluster(name="shared", address="203.0.113.20")]))
+
+
+@pytest.mark.parametrize(
+    ("where", "said", "config"),
+    [
+        ("", "'service' is missing", Config()),
+        ("vrrp", "standing by takes two", Config(service=[service()], vrrp=Vrrp(router_id=1))),
+        (
+            "cluster[1].name",
+            "'routers' is taken",
+            fleet(cluster=[cluster(), cluster(address="203.0.113.20")]),
+        ),
+        (
+            "cluster[1].address",
+            "is shared by cluster 'routers' already",
+            fleet(cluster=[cluster(), cluster(name="again")]),
+        ),
+        (
+            "cluster[0].address",
+            "is the VIP of service 'web'",
+            fleet(cluster=[cluster(address="203.0.113.10")]),
+        ),
+        (
+            "cluster[0].mac",
+            "a node listens to one such address",
+            fleet(
+                cluster=[
+                    cluster(),
+                    cluster(name="shared", address="203.0.113.20", mac="03:00:00:00:00:01"),
+                ]
+            ),
+        ),
+        (
+            "cluster[0].members",
+            "is on eth0 (auto) here and on eth1 (auto) in cluster 'shared'",
+            fleet(
+                cluster=[
+                    cluster(),
+                    cluster(
+                        name="shared",
+                        address="203.0.113.20",
+                        members=[Member(name="r1", interface="eth1")],
+                    ),
+                ]
+            ),
+        ),
+        (
+            "cluster[0].members[1].name",
+            "'r1' is taken",
+            fleet(cluster=[cluster(members=[Member(name="r1", interface="eth0")] * 2)]),
+        ),
+        (
+            "cluster[0].members",
+            "every weight is 0",
+            fleet(cluster=[cluster(members=[Member(name="r1", interface="eth0", weight=0)])]),
+        ),
+        ("cluster[0].table", "wanted one of", fleet(cluster=[cluster(table="ring")])),
+        ("cluster[0].key", "no field", fleet(cluster=[cluster(key="src_up")])),
+        ("cluster[0].slots", "leave slots away", fleet(cluster=[cluster(slots=7)])),
+        (
+            "cluster[0].slots",
+            "not a prime",
+            fleet(cluster=[cluster(table="maglev", slots=8)]),
+        ),
+        (
+            "cluster[0].key",
+            "needs a secret",
+            fleet(cluster=[cluster(key="hash(src_ip)")], secret=None),
+        ),
+        (
+            "cluster[0].fragments",
+            "needs a key without ports",
+            fleet(cluster=[cluster(fragments="forward")]),
+        ),
+        (
+            "return_path[0].services[0]",
+            "'wob' is no service of this file, it has web",
+            fleet(return_path=[return_path(services=["wob"])]),
+        ),
+        (
+            "return_path[0].routers[0].address",
+            "is a VIP",
+            fleet(return_path=[return_path(routers=[Router(name="r1", address="203.0.113.10")])]),
+        ),
+        (
+            "return_path[0].routers[1].name",
+            "'r1' is taken",
+            fleet(return_path=[return_path(routers=[Router(name="r1", address="192.0.2.1")] * 2)]),
+        ),
+        (
+            "return_path[0].senders[1].name",
+            "'s1' is taken",
+            fleet(return_path=[return_path(senders=[Sender(name="s1", interface="eth0")] * 2)]),
+        ),
+    ],
+)
+def test_a_wrong_fleet_is_refused_at_the_place(where: str, said: str, config: Config) -> None:
+    with pytest.raises(ConfigError) as caught:
+        validate(config)
+
+    assert where == caught.value.where
+    assert said in caught.value.problem
