@@ -24,6 +24,11 @@ settings.register_profile("remainder", deadline=None, print_blob=True)
 settings.load_profile("remainder")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--update-golden`` writes the golden files anew, for a reviewer to read the difference."""
+    parser.addoption("--update-golden", action="store_true", dest="update_golden")
+
+
 @cache
 def lacks(what: str) -> str | None:
     """Why this host cannot do ``root`` or ``bpf``; None if it can."""
