@@ -7,6 +7,7 @@ Reading files is not done here, see sources/file.py.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 
@@ -67,6 +68,12 @@ Mode = Annotated[
 ]
 
 
+@lru_cache(maxsize=65_536)
+def _parsed(text: str) -> Address:
+    """An address as a value; a large file asks for each many times."""
+    return ip_address(text)
+
+
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A machine that answers for a service (claim 1a)."""
 
@@ -80,7 +87,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def ip(self) -> Address:
         """The address as a value."""
-        return ip_address(self.address)
+        return _parsed(self.address)
 
 
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,7 +122,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def ip(self) -> Address:
         """The VIP as a value."""
-        return ip_address(self.vip)
+        return _parsed(self.vip)
 
     @property
     def protocol_number(self) -> int | None:
@@ -190,7 +197,7 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def ip(self) -> Address | None:
         """The shared address as a value; None for ``any``."""
-        return None if self.address == "any" else ip_address(self.address)
+        return None if self.address == "any" else _parsed(self.address)
 
     @property
     def mac_bytes(self) -> bytes:
@@ -211,7 +218,7 @@ class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def ip(self) -> Address:
         """The address as a value."""
-        return ip_address(self.address)
+        return _parsed(self.address)
 
 
 class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,9 +37,10 @@ def validate(config: Config) -> None:
         raise ConfigError("", "'service' is missing; add a [[service]]")
     for kind in ("balancer", "service", "cluster", "return_path"):
         _unique(kind, [section.name for section in getattr(config, kind)])
+    vips = {service.ip for service in config.service}
     slots = 0
     for number, service in enumerate(config.service):
-        slots += _validate_service(f"service[{number}]", service, config)
+        slots += _validate_service(f"service[{number}]", service, vips, config=config)
     _validate_claims(config)
     for number, service in enumerate(config.service):
         _validate_fragments(f"service[{number}]", service, config)
@@ -61,10 +62,10 @@ def validate(config: Config) -> None:
         )
 
 
-def _validate_service(where: str, service: Service, config: Config) -> int:
+def _validate_service(where: str, service: Service, vips: set[Address], *, config: Config) -> int:
     """Everything about one service; returns its slots."""
     _validate_words(where, service)
-    _validate_servers(where, service, {other.ip for other in config.service})
+    _validate_servers(where, service, vips)
     return _validate_choice(where, service, "servers", config)
 
 

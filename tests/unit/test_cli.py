@@ -1,0 +1,99 @@
+"""The commands that look, as a user calls them; those on the pages run in tests/docs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from remainder.cli import CHANGE, LOOK, group
+from remainder.errors import ConfigError, Disagreement
+from remainder.fleet import member_plan
+from remainder.plan import make_plan
+from remainder.sources.file import load
+from tests.unit.test_agreement import report
+
+FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(group, list(arguments))
+
+
+def saved(tmp_path: Path, *reports: dict[str, object]) -> str:
+    path = tmp_path / "status.json"
+    path.write_text(json.dumps({"nodes": reports}))
+    return str(path)
+
+
+@pytest.mark.parametrize("name", [*LOOK, *CHANGE])
+def test_every_command_has_help(name: str) -> None:
+    result = run(name, "--help")
+
+    assert 0 == result.exit_code
+    assert result.output.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("name", LOOK)
+def test_every_command_that_looks_speaks_json(name: str) -> None:
+    assert "--json" in run(name, "--help").output
+
+
+def test_where_names_the_choice_of_every_tier() -> None:
+    result = run("where", str(FLEET), "198.51.100.7:4000", "203.0.113.10:80", "--json")
+    told = json.loads(result.output)
+
+    assert ["cluster", "service", "return_path"] == [tier["kind"] for tier in told["tiers"]]
+    assert told["server"] == told["tiers"][1]["server"]
+    assert told["tiers"][0]["server"] == told["tiers"][2]["server"]
+    assert (198 << 24 | 51 << 16 | 100 << 8 | 7) + (203 << 24 | 113 << 8 | 10) + 80 == told["key"]
+
+
+def test_nodes_with_the_same_file_agree(tmp_path: Path) -> None:
+    plan = make_plan(load(FLEET))
+    result = run("agree", str(FLEET), saved(tmp_path, report(plan, "lb1"), report(plan, "lb2")))
+
+    assert 0 == result.exit_code
+    assert "lb2 (balancer)  agrees" in result.output
+
+
+def test_a_node_with_another_file_is_shown_a_packet(tmp_path: Path) -> None:
+    text = FLEET.read_text().replace('"192.0.2.12", weight = 2', '"192.0.2.12"')
+    other = tmp_path / "other.toml"
+    other.write_text(text)
+    theirs = report(make_plan(load(other)), "lb2")
+    result = run("agree", str(FLEET), saved(tmp_path, theirs))
+
+    assert isinstance(result.exception, Disagreement)
+    assert "lb2 (balancer)  DIFFERS: a packet on which it differs" in result.output
+    assert "203.0.113.10:80 tcp: the file says s" in result.output
+
+
+def test_a_cluster_with_a_missing_member_is_incomplete(tmp_path: Path) -> None:
+    config = load(FLEET)
+    one = report(member_plan(config, config.cluster), "r1")
+    result = run("agree", str(FLEET), saved(tmp_path, one))
+
+    assert isinstance(result.exception, Disagreement)
+    assert "nobody keeps the 1 slots of r2" in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("{}", "status --json"), ("nonsense", "is not JSON")]
+)
+def test_what_is_no_report_is_refused(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    result = run("agree", str(FLEET), str(path))
+
+    assert isinstance(result.exception, ConfigError)
+    assert said in str(result.exception)
+
+
+def test_check_tells_all_tiers() -> None:
+    told = json.loads(run("check", "--no-host", str(FLEET), "--json").output)
+
+    assert told["valid"]
+    assert ["cluster", "service", "return_path"] == [tier["kind"] for tier in told["tiers"]]
