@@ -247,7 +247,10 @@ def test_a_member_that_joins_a_stable_table_takes_its_share_and_no_more(
     assert len(joined.sessions) == 300
     assert joined.broken <= joined.moved
     assert 0.2 < len(joined.moved) / len(joined.sessions) < 0.5
-    assert_each_kept_by_one(selected)
+    assert () == selected.broken == selected.misdirected
+    assert {} == selected.torn
+    # Sessions that broke may still say so to the new member, in packets of their own.
+    assert all(selected.packets[name] <= selected.kept[name] for name in scene.members)
 
 
 def test_a_member_that_was_stopped_answers_nothing(scene: Cluster, file: Path) -> None:
