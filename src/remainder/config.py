@@ -205,20 +205,8 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return bytes.fromhex(self.mac.replace(":", ""))
 
 
-class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Router(Server, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A router or proxy that servers send through."""
-
-    name: Name
-    address: AddressText
-    weight: Weight = 1
-
-    def __post_init__(self) -> None:
-        _check_address("address", self.address)
-
-    @property
-    def ip(self) -> Address:
-        """The address as a value."""
-        return _parsed(self.address)
 
 
 class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

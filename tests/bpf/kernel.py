@@ -15,6 +15,12 @@ XDP = {1: "drop", 2: "pass", 3: "tx"}
 VERDICTS = {"balancer": XDP, "member": XDP, "server": {2: "drop", 0xFF: "pass"}}
 
 
+SERVED = {
+    Outcome.FORWARDED, Outcome.FORWARDED_ERROR, Outcome.KEPT, Outcome.LEFT, Outcome.RETURNED,
+}  # fmt: skip
+"""Outcomes that count at an owner; no other may."""
+
+
 class Kernel:
     """A loaded balancer that is not attached to anything."""
 
@@ -54,6 +60,7 @@ class Kernel:
             was, now = self._sent[name], sent[name]
             assert counters.Count(was.packets + 1, was.bytes + len(frame)) == now
         self._outcomes, self._sent = outcomes, sent
+        assert bool(served) == (outcome in SERVED)
         service, server = served[0] if served else (None, None)
         return Result(
             outcome, after if after != frame or outcome.verdict == "tx" else None, service, server

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from remainder.config import Config, Server, Service
 from remainder.flow import Flow
 from remainder.frame import frame_of
 from remainder.kernel import counters, dataplane, image
+from remainder.kernel import tables as running_tables
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
@@ -106,21 +109,111 @@ def test_no_packet_sees_a_mixture_of_two_plans() -> None:
     assert set(both.values()) == seen
 
 
-def test_a_new_mac_is_used_at_once_and_by_every_service_of_the_server() -> None:
-    """A neighbour moved: nothing is published, the next packet goes there."""
-    plan = _plan("src_ip", "modulo", 10, 1)
-    server = IPv4Address("192.0.2.10")
-    frame = frame_of(_flows(1)[0], source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
-    with kernel(plan, Node(mac=OWN_MAC, macs={})) as running:
-        unresolved = running.process(frame)
-        running.tables.set_mac(server, b"\x02\xaa\xaa\xaa\xaa\xaa")
-        resolved = running.process(frame)
-        running.tables.set_mac(server, b"\x02\xbb\xbb\xbb\xbb\xbb")
-        moved = running.process(frame)
+def _other(number: int) -> Plan:
+    """Plans with nothing in common: servers, table, key and secret are each another."""
+    service = Service(
+        name="web", vip=str(VIP), port=80, protocol="tcp",
+        key="hash(src_ip, src_port)" if number % 2 else "src_ip + src_port",
+        table="maglev" if number > 1 else "modulo",
+        slots=[None, None, 31, 37][number],
+        servers=[
+            Server(name=f"s{number}-{one}", address=f"192.0.2.{20 * number + one}")
+            for one in range(1, 6)
+        ],
+    )  # fmt: skip
+    more = [replace(service, name=f"port-{port}", port=port) for port in range(81, 81 + 9 * number)]
+    return make_plan(Config(secret=f"{number:02x}" * 16, service=[service, *more]))
 
-    assert Outcome.UNRESOLVED is unresolved.outcome
-    assert b"\x02\xaa\xaa\xaa\xaa\xaa" == resolved.frame[:6]
-    assert b"\x02\xbb\xbb\xbb\xbb\xbb" == moved.frame[:6]
+
+def test_the_old_plan_answers_until_the_new_one_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before and after each table is filled the old plan answers; behind publish, the new one."""
+    plans = [_other(number) for number in range(4)]
+    macs = {address: mac for plan in plans for address, mac in made_up_macs(plan).items()}
+    macs = {address: b"\x02\x03" + address.packed for address in macs}
+    capacity = image.capacity_for(plans[3])
+    features = image.features_of(plans[0]) | image.features_of(plans[1])
+    loaded = dataplane.load(capacity, features)
+    tables = loaded.tables()
+    tables.set_own_mac(OWN_MAC)
+    flows = _flows(60)
+    frames = [frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC) for flow in flows]
+    current: list[Plan] = []
+    asked = 0
+
+    def agree() -> None:
+        nonlocal asked
+        for plan in current:
+            for flow, frame in zip(flows, frames, strict=True):
+                asked += 1
+                address = ip_address(plan.where(flow).address or "")
+                assert macs[address] == loaded.run(frame)[1][:6]
+
+    fill = running_tables._fill
+
+    def watched(*arguments: object) -> None:
+        agree()
+        fill(*arguments)
+        agree()
+
+    monkeypatch.setattr(running_tables, "_fill", watched)
+    numbers: dict[tuple[str, str], int] = {}
+    for round_ in range(8):
+        plan = plans[round_ % 4]
+        numbers, _ = image.allocate_counters(plan, numbers)
+        tables.publish(image.image_of(plan, capacity, counters=numbers, macs=macs))
+        current[:] = [plan]
+        agree()
+    loaded.close()
+
+    assert asked > 3000
+
+
+def test_a_new_mac_is_used_at_once_and_by_every_service_of_the_server() -> None:
+    """A neighbour moved: nothing is published, the next packet goes there, in every service."""
+    one = _plan("src_ip", "modulo", 10, 1).services[0].service
+    two = [replace(one, name=f"web-{port}", port=port) for port in (80, 81)]
+    plan = make_plan(Config(service=two))
+    first, second = make_plan(Config(service=two[::-1])), plan
+    server = IPv4Address("192.0.2.10")
+    flow = _flows(1)[0]
+    frames = [
+        frame_of(
+            Flow(flow.src_ip, flow.src_port, VIP, port, 6),
+            source_mac=CLIENT_MAC,
+            destination_mac=OWN_MAC,
+        )
+        for port in (80, 81)
+    ]
+    with kernel(first, Node(mac=OWN_MAC, macs={})) as running:
+        for published in (first, second):
+            running.tables.publish(
+                image.image_of(
+                    published, running.loaded.capacity, counters=running.numbers, macs={}
+                )
+            )
+            unresolved = [running.process(frame).outcome for frame in frames]
+            running.tables.set_mac(server, b"\x02\xaa\xaa\xaa\xaa\xaa")
+            resolved = [running.process(frame).frame[:6] for frame in frames]
+            running.tables.set_mac(server, b"\x02\xbb\xbb\xbb\xbb\xbb")
+            moved = [running.process(frame).frame[:6] for frame in frames]
+
+            assert [Outcome.UNRESOLVED] * 2 == unresolved
+            assert [b"\x02\xaa\xaa\xaa\xaa\xaa"] * 2 == resolved
+            assert [b"\x02\xbb\xbb\xbb\xbb\xbb"] * 2 == moved
+
+
+def test_a_packet_reads_once_which_half_is_current() -> None:
+    """Law 4 in the source: a second look could see another half; no race test would hit it."""
+    code = re.compile(r"live\.half")
+    for program in ("balancer", "member", "server"):
+        text = (dataplane.BPF / f"{program}.bpf.c").read_text()
+
+        assert 1 == len(code.findall(text)), program
+    for header in dataplane.BPF.glob("*.h"):
+        looks = len(code.findall(re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.DOTALL)))
+
+        # Who asks for a shared address is no packet of a session: one look of its own.
+        assert (1 if header.name == "neighbour.h" else 0) == looks, header.name
 
 
 def test_a_slot_of_nobody_is_an_outcome_of_its_own() -> None:

@@ -68,7 +68,7 @@ def run_members(
     running = {item.title.split()[-1]: item for item in scene.balancers if item.poll() is None}
     stop(scene, running.keys() - set(names))
     file.write_text(text)
-    scene.start_members(file, names=[name for name in names if name not in running])
+    scene.start_nodes(file, names=[name for name in names if name not in running])
     publish(scene, file, text, names=names)
 
 
@@ -283,7 +283,7 @@ def test_the_data_plane_of_a_member_outlives_its_process(scene: Cluster, file: P
         for name in scene.members:
             scene.running(name).kill()
         alone = show_selection(scene, file, tcp=200, udp=50)
-        again = scene.start_members(file)
+        again = scene.start_nodes(file)
         time.sleep(0.3)
         sessions = held.stop()
 
@@ -381,7 +381,7 @@ def test_sixteen_members_divide_the_sessions(file: Path) -> None:
         assert isinstance(many, Cluster)
         many.start_servers()
         file.write_text(many.config_text(key=HASH, secret=SECRET, mode="native"))
-        many.start_members(file, ready_s=60)
+        many.start_nodes(file, ready_s=60)
         selected = show_selection(many, file)
     print(f"16 members: kept {selected.kept}")
 

@@ -75,7 +75,7 @@ def test_each_packet_through_the_cluster_is_forwarded_by_the_router_that_is_name
     """TCP and UDP, both families: every router hears all, one forwards, and none twice."""
     file = tmp_path / "r.toml"
     file.write_text(text_of(scene, mode))
-    scene.start_members(file)
+    scene.start_nodes(file)
     plan = plan_of(file)
     with ExitStack() as stack:
         witnesses = [stack.enter_context(Witness(host)) for host in scene.members.values()]

@@ -81,6 +81,9 @@ def main() -> None:
         _complain(str(error), 2)
     except RemainderError as error:
         _complain(str(error), 1)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        sys.exit(2)
     except click.UsageError as error:
         hint = f" (try `{error.ctx.command_path} --help`)" if error.ctx else ""
         _complain(f"{error.format_message()}{hint}", 2)
@@ -91,6 +94,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away
         sys.exit(0)
+    except OSError as error:
+        _complain(f"{error.filename or 'the output'}: {error.strerror or error}", 1)
 
 
 def _complain(sentence: str, code: int) -> None:

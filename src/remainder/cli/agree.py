@@ -78,7 +78,7 @@ def _told(reports: tuple[str, ...]) -> list[Mapping[str, Any]]:
             raise ConfigError(
                 "", "nothing runs on this machine; name what status printed elsewhere"
             )
-        return list(found)
+        return [report for report in found if "error" not in report]
     told: list[Mapping[str, Any]] = []
     for name in reports:
         try:

@@ -62,7 +62,15 @@ def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[
         if (node in nodes_of(config))
         else [(plan if plan.services else tiers_of(config)[0].plan, None)]
     )
-    return [
+    named = nodes_of(config)
+    unknown = [
+        {
+            "need": f"node {node!r} in the file",
+            "met": False,
+            "detail": f"the file has {', '.join(named)}; say which with --node",
+        }
+    ]
+    return (unknown if named and node not in named else []) + [
         {"need": finding.need, "met": finding.met, "detail": finding.detail}
         for part, name in parts
         for finding in probe(part, interface or name)

@@ -53,8 +53,9 @@ def one_service(stage: Stage, programme: Programme) -> list[Finding]:
         stage.topology(built)
         first = acts.FORMULAS[0]
         path.write_text(built.config_text(key=first.key, table=first.table), encoding="utf-8")
-        process = built.start_balancer(path)
-        stage.say(f"$ remainder run remainder.toml --interface eth0\n{process.wait_for('ready')}")
+        process = built.start_balancer(path, "--mode", "native")
+        stage.say("$ remainder run remainder.toml --interface eth0 --mode native")
+        stage.say(process.wait_for("ready"))
         with built.witnesses() as witnesses:
             for formula in acts.FORMULAS:
                 with stage.act(formula, tuple(built.servers)) as look:
@@ -76,7 +77,7 @@ def standby_pair(stage: Stage, programme: Programme) -> list[Finding]:
     with _scene("standby-pair") as (built, path):
         path.write_text(built.config_text(), encoding="utf-8")
         stage.say("lb1 and lb2 run the same file; keepalived says who holds the VIPs")
-        built.start_balancer(path)
+        built.start_balancer(path, "--mode", "native")
         shown = show_takeover(built, path, DEATHS["silent"], look=stage.happens)
     away_ms = max(shown.dead.interruptions_s.values(), default=0) * 1000
     return [
@@ -94,7 +95,7 @@ def ecmp(stage: Stage, programme: Programme) -> list[Finding]:
     with _scene("ecmp") as (built, path):
         path.write_text(built.config_text(), encoding="utf-8")
         stage.say("the router sprays packet by packet over lb1 and lb2")
-        built.start_balancer(path)
+        built.start_balancer(path, "--mode", "native")
         shown = show_sharing(built, path, spray=True)
     carried = ", ".join(f"{name} {count:,}" for name, count in shown.carried.items())
     return [
@@ -112,7 +113,7 @@ def cluster(stage: Stage, programme: Programme) -> list[Finding]:
     with _scene("cluster") as (built, path):
         path.write_text(built.config_text(), encoding="utf-8")
         stage.say("m1, m2 and m3 all hear every packet, and each does the calculation")
-        built.start_balancer(path)
+        built.start_balancer(path, "--mode", "native")
         selected = show_selection(built, path)
         stage.happens("m3 stops, and the others follow a file without it")
         left = show_leaving(built, path, built.config_text(servers=["m1", "m2"]), leaver="m3")
@@ -140,7 +141,7 @@ def return_path(stage: Stage, programme: Programme) -> list[Finding]:
     del programme
     with _scene("return-path") as (built, path):
         path.write_text(built.config_text(), encoding="utf-8")
-        built.start_balancer(path)
+        built.start_balancer(path, "--mode", "native")
         built.raise_firewalls()
         stage.say("r1 and r2 are stateful firewalls; servers choose the one that a request came by")
         shown = show_way_back(built, path)
@@ -167,7 +168,7 @@ def whole_fleet(stage: Stage, programme: Programme) -> list[Finding]:
     with _scene("whole-fleet") as (built, path):
         path.write_text(built.config_text(), encoding="utf-8")
         stage.say("one file on every node: routers keep, balancers send, servers answer through")
-        built.start_balancer(path)
+        built.start_balancer(path, "--mode", "native")
         shown = show_sessions(built, path)
     return [
         (not shown.broken, f"{len(shown.broken)} of {len(shown.trips)} sessions broken"),

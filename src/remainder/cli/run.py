@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -73,11 +74,13 @@ def _ready(running: RunningNode, started_s: float) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    with suppress(OSError):  # a closed terminal or pipe must not end a balancer
+        print(line, flush=True)
 
 
 def _warn(line: str) -> None:
-    print(f"warning: {line}", file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 def _has_capabilities() -> bool:

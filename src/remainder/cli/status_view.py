@@ -40,7 +40,17 @@ class View:
 
     def draw(self, nodes: list[dict[str, Any]], now_s: float) -> RenderableType:
         """A picture of some reports."""
-        return Group(*(part for node in nodes for part in self._node(node, now_s)))
+        return Group(
+            *(
+                part
+                for node in nodes
+                for part in (
+                    [Text(f"{node['node']}  {node['role']}: {node['error']}", style="red")]
+                    if "error" in node
+                    else self._node(node, now_s)
+                )
+            )
+        )
 
     def _node(self, node: dict[str, Any], now_s: float) -> list[RenderableType]:
         tended = (

@@ -263,10 +263,17 @@ def _neighbour(message: Any) -> Neighbour | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An interface that is no more."""
+
+    index: int
+
+
 class Monitor:
     """Tells of changed neighbours and interfaces, through a queue.
 
-    Entries are Neighbour or Interface values; ``None`` means that messages
+    Entries are (ifindex, Neighbour), Interface or Gone values; ``None`` means that messages
     were lost and everything should be read anew.
     """
 
@@ -297,6 +304,8 @@ class Monitor:
                 self._events.put((message["ifindex"], neighbour))
         elif event == "RTM_NEWLINK":
             self._events.put(_interface(message))
+        elif event == "RTM_DELLINK":
+            self._events.put(Gone(message["index"]))
 
     def close(self) -> None:
         """Stop listening."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from remainder.errors import HostError, RemainderError
-from remainder.kernel import dataplane, libbpf, netlink, pins
+from remainder.kernel import dataplane, libbpf, netlink, pins, state
 from remainder.kernel.dsr import silent_servers
 from remainder.kernel.oracle import oracle
 from remainder.plan import Plan
@@ -65,6 +65,12 @@ def _loads(plan: Plan) -> str:
 
 def _interface(name: str) -> str:
     found = netlink.interface(name)
+    noted = [state.read(node, role) for node, role in state.running()]
+    ours = {item.interface for item in noted if item is not None}
+    if found.xdp_program is not None and name not in ours:
+        raise HostError(
+            f"runs XDP program {found.xdp_program}, which is not ours; stop what attached it first"
+        )
     attached = f", runs XDP program {found.xdp_program}" if found.xdp_program else ""
     return f"MAC {found.mac.hex(':')}, MTU {found.mtu}, {'up' if found.up else 'down'}{attached}"
 

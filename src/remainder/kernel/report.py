@@ -22,7 +22,17 @@ def reports(node: str | None = None) -> list[dict[str, Any]]:
     if node is not None and not found:
         names = ", ".join(dict.fromkeys(name for name, _ in state.running())) or "none"
         raise HostError(f"nothing runs here for node {node!r}; nodes that do: {names}")
-    return [report(name, role) for name, role in found]
+    if node is not None:
+        return [report(name, role) for name, role in found]
+    return [_report_or_why(name, role) for name, role in found]
+
+
+def _report_or_why(node: str, role: Role) -> dict[str, Any]:
+    """One node that cannot be told of must not hide the others."""
+    try:
+        return report(node, role)
+    except HostError as error:
+        return {"node": node, "role": role, "error": str(error)}
 
 
 def report(node: str, role: Role = "balancer") -> dict[str, Any]:

@@ -104,10 +104,6 @@ class Tables:
             for position in self._addresses.get(address, ()):
                 words[start + position, 0] = word
 
-    def adopt(self, image: Image) -> None:
-        """Know the current half, which a process before us filled with this image."""
-        self._addresses = _positions(image)
-
 
 def wait_for_packets_in_flight() -> None:
     """Return when every packet that was being handled at the call has left the program.

@@ -193,7 +193,7 @@ def show_kill(
         _watch_for(1.5, witnesses, look)
         sessions = short.result()
         alone_s, forwarded = time.monotonic() - begun_s, _forwarded(scene) - before
-        scene.start_balancer(path)
+        scene.start_balancer(path, "--mode", "native")
         _watch_for(1.0, witnesses, look)
         opened = held.stop()
     everything = [*opened, *sessions]

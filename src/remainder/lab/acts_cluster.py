@@ -144,7 +144,7 @@ def show_joining(
 
     def join() -> None:
         publish(scene, path, text, names=[name for name in scene.members if name != joiner])
-        scene.start_members(path, names=[joiner])
+        scene.start_nodes(path, names=[joiner])
 
     return _under_sessions(scene, path, join, held)
 

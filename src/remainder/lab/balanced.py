@@ -60,6 +60,11 @@ class Balanced:
     """Every ``remainder run`` that was started, the latest last."""
 
     @property
+    def place(self) -> tuple[str, ...]:
+        """What ``run`` is told of the interface; a scene whose file says it tells nothing."""
+        return ("--interface", "eth0")
+
+    @property
     def balancer(self) -> Host:
         """The first balancer, or the only one."""
         return next(iter(self.nodes.values()))
@@ -159,10 +164,24 @@ class Balanced:
         process.wait_for("ready", timeout_s=ready_s)
         return process
 
+    def start_nodes(
+        self,
+        config_path: Path | str,
+        *extra_args: str,
+        names: Iterable[str] | None = None,
+        ready_s: float = 30.0,
+    ) -> dict[str, Running]:
+        """Run ``remainder run`` on all nodes, or some, until they are ready; name → process."""
+        names = list(self.nodes) if names is None else list(names)
+        started = {name: self.launch_balancer(name, config_path, *extra_args) for name in names}
+        for process in started.values():
+            process.wait_for("ready", timeout_s=ready_s)
+        return started
+
     def launch_balancer(self, name: str, config_path: Path | str, *extra_args: str) -> Running:
-        """Run ``remainder run`` on a balancer; it is not awaited."""
+        """Run ``remainder run`` on a node; it is not awaited."""
         host = self.nodes[name]
-        arguments = ("run", str(config_path), "--interface", "eth0", "--node", host.namespace)
+        arguments = ("run", str(config_path), *self.place, "--node", host.namespace)
         process = host.popen(
             python_module("remainder", *arguments, *extra_args), title=_title(name)
         )
@@ -209,6 +228,22 @@ class Balanced:
         address = numbering.server_address(name, version)
         weight = f", weight = {weights[name]}" if name in weights else ""
         return f'  {{ name = "{name}", address = "{address}"{weight} }},'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet(Balanced):
+    """A scene whose file names every node, and where each has its part."""
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The file says it."""
+        return ()
+
+    def start_balancer(
+        self, config_path: Path | str, *extra_args: str, ready_s: float = 30.0
+    ) -> Running:
+        """Run every node of the file until it is ready; the first's process."""
+        return next(iter(self.start_nodes(config_path, *extra_args, ready_s=ready_s).values()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,14 +310,21 @@ def built(
         )
         _set_up(scene)
         segment.introduce()
-        try:
+        with standing(scene, hosts):
             yield scene
-        finally:
-            with uninterrupted():
-                end_processes(hosts.values())
-                if scene.balancers:
-                    for host in scene.nodes.values():
-                        host.call(forget_node, host.namespace)
+
+
+@contextmanager
+def standing(scene: Balanced, hosts: Mapping[str, Host]) -> Iterator[None]:
+    """A scene stands until the block ends; then its processes and data planes are gone."""
+    try:
+        yield
+    finally:
+        with uninterrupted():
+            end_processes(hosts.values())
+            if scene.balancers:
+                for host in scene.nodes.values():
+                    host.call(forget_node, host.namespace)
 
 
 def _title(name: str) -> str:

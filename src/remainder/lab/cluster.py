@@ -20,15 +20,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final
 
 from remainder.flow import endpoint
 from remainder.lab import numbering
-from remainder.lab.balanced import ECHO_PORT, WEB_PORT, Balanced
-from remainder.lab.host import Host, end_processes, python_module, uninterrupted
-from remainder.lab.leftovers import forget_node
-from remainder.lab.running import Running
+from remainder.lab.balanced import ECHO_PORT, WEB_PORT, Fleet, standing
+from remainder.lab.host import Host
 from remainder.lab.segment import Segment
 from remainder.lab.wire import MTU, End, PassAll, Wire, attach_pass_all
 
@@ -45,7 +42,7 @@ MEMBER_SYSCTLS: Final[Sequence[tuple[str, int]]] = (
 )
 
 
-class Cluster(Balanced):
+class Cluster(Fleet):
     """Members that are their own servers; ``start_balancer`` runs every member."""
 
     @property
@@ -102,35 +99,6 @@ class Cluster(Balanced):
             ]
         return "\n".join(lines)
 
-    def start_balancer(
-        self, config_path: Path | str, *extra_args: str, ready_s: float = 20.0
-    ) -> Running:
-        """Run ``remainder run`` on every member, and wait until all are ready; the first's."""
-        return next(iter(self.start_members(config_path, *extra_args, ready_s=ready_s).values()))
-
-    def start_members(
-        self,
-        config_path: Path | str,
-        *extra_args: str,
-        names: Iterable[str] | None = None,
-        ready_s: float = 20.0,
-    ) -> dict[str, Running]:
-        """Run ``remainder run`` on all members, or some, until they are ready; name → process."""
-        names = list(self.nodes) if names is None else list(names)
-        started = {name: self.launch_balancer(name, config_path, *extra_args) for name in names}
-        for process in started.values():
-            process.wait_for("ready", timeout_s=ready_s)
-        return started
-
-    def launch_balancer(self, name: str, config_path: Path | str, *extra_args: str) -> Running:
-        """Run ``remainder run`` on a member; it is not awaited."""
-        host = self.nodes[name]
-        arguments = ("run", str(config_path), "--node", host.namespace, *extra_args)
-        # The title is the one by which ``running`` finds it.
-        process = host.popen(python_module("remainder", *arguments), title=f"balancer {name}")
-        self.balancers.append(process)
-        return process
-
     def _member_line(self, name: str, weight: int | None, mode: str | None) -> str:
         more = "" if weight is None else f", weight = {weight}"
         more += "" if mode is None else f', mode = "{mode}"'
@@ -178,14 +146,8 @@ def cluster(
         )
         _set_up(scene)
         segment.introduce()
-        try:
+        with standing(scene, hosts):
             yield scene
-        finally:
-            with uninterrupted():
-                end_processes(hosts.values())
-                if scene.balancers:
-                    for host in scene.nodes.values():
-                        host.call(forget_node, host.namespace)
 
 
 def _set_up(scene: Cluster) -> None:

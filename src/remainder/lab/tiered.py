@@ -17,14 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from remainder.errors import HostError
 from remainder.lab import tools
-from remainder.lab.balanced import Balanced
-from remainder.lab.host import Host, python_module
-from remainder.lab.running import Running
+from remainder.lab.balanced import Fleet
+from remainder.lab.host import Host
 from remainder.lab.segment import Segment
 
 ROUTERS: Final = ("r1", "r2")
@@ -54,7 +52,7 @@ table inet firewall {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tiered(Balanced):
+class Tiered(Fleet):
     """Routers on two segments; ``nodes`` are all that the file names."""
 
     routers: Mapping[str, Host]
@@ -139,35 +137,6 @@ class Tiered(Balanced):
                 "",
             )
         ]
-
-    def start_balancer(
-        self, config_path: Path | str, *extra_args: str, ready_s: float = 30.0
-    ) -> Running:
-        """Run every node of the file until it is ready; the first's process."""
-        return next(iter(self.start_nodes(config_path, *extra_args, ready_s=ready_s).values()))
-
-    def start_nodes(
-        self,
-        config_path: Path | str,
-        *extra_args: str,
-        names: Iterable[str] | None = None,
-        ready_s: float = 30.0,
-    ) -> dict[str, Running]:
-        """Run ``remainder run`` on all nodes, or some, until they are ready; name → process."""
-        names = list(self.nodes) if names is None else list(names)
-        started = {name: self.launch_balancer(name, config_path, *extra_args) for name in names}
-        for process in started.values():
-            process.wait_for("ready", timeout_s=ready_s)
-        return started
-
-    def launch_balancer(self, name: str, config_path: Path | str, *extra_args: str) -> Running:
-        """Run ``remainder run`` on a node; it is not awaited."""
-        host = self.nodes[name]
-        arguments = ("run", str(config_path), "--node", host.namespace, *extra_args)
-        # The title is the one by which ``running`` finds it.
-        process = host.popen(python_module("remainder", *arguments), title=f"balancer {name}")
-        self.balancers.append(process)
-        return process
 
     def stop_nodes(self, names: Iterable[str]) -> None:
         """End the latest ``remainder run`` of some nodes, and what they put on their hosts."""

@@ -18,9 +18,8 @@ from typing import Any, Final, TypeVar
 
 from remainder.config import CLUSTER_MAC
 from remainder.lab import numbering
-from remainder.lab.balanced import Size
-from remainder.lab.host import Host, end_processes, uninterrupted
-from remainder.lab.leftovers import forget_node
+from remainder.lab.balanced import Size, standing
+from remainder.lab.host import Host
 from remainder.lab.segment import Segment
 from remainder.lab.tiered import INSIDE, OUTSIDE, ROUTERS, Tiered, router_address
 from remainder.lab.wire import PassAll, Wire, attach_pass_all
@@ -83,13 +82,8 @@ def tiered(
         _set_up(scene)
         segment.introduce()
         edge.introduce()
-        try:
+        with standing(scene, hosts):
             yield scene
-        finally:
-            with uninterrupted():
-                end_processes(hosts.values())
-                for name in scene.nodes if scene.balancers else ():
-                    hosts[name].call(forget_node, hosts[name].namespace)
 
 
 def route_to_vips(scene: Tiered, names: Iterable[str]) -> None:

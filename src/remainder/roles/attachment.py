@@ -14,6 +14,13 @@ def attach(
     program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None]
 ) -> tuple[int, str]:
     """(link, mode): native first, generic with a warning that says what it costs."""
+    if mode == "auto" and interface.kind == "veth":
+        warn(
+            f"{interface.name} is a veth, so it runs in generic mode: native mode needs an XDP "
+            f"program and `tx` checksum offload off at its peer, or what is sent back vanishes; "
+            f"--mode native asks for it"
+        )
+        mode = "generic"
     if mode in ("auto", "native"):
         try:
             link_fd = libbpf.attach(program_fd, interface.index, "native")
@@ -30,12 +37,6 @@ def attach(
                 f"in generic mode, which costs about three times as much per packet"
             )
         else:
-            if interface.kind == "veth":
-                warn(
-                    f"{interface.name} is a veth in native mode: its peer needs an XDP program and "
-                    f"`tx` checksum offload off, or what is sent back vanishes; "
-                    f"--mode generic needs neither"
-                )
             return link_fd, "native"
     try:
         return libbpf.attach(program_fd, interface.index, "generic"), "generic"
@@ -57,5 +58,6 @@ def foreign_program(interface: Interface) -> HostError:
     return HostError(
         f"{interface.name} runs another XDP program already"
         f"{f' (id {number}, `bpftool prog show id {number}`)' if number else ''}; "
-        f"stop what attached it, or `ip link set dev {interface.name} xdp off`"
+        f"`bpftool link` and `ip link show "
+        f"{interface.name}` tell who attached it; stop that one first"
     )

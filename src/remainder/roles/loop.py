@@ -13,8 +13,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-from remainder.errors import RemainderError
-from remainder.kernel.netlink import Interface, Monitor
+from remainder.errors import HostError, RemainderError
+from remainder.kernel.netlink import Gone, Interface, Monitor
 from remainder.roles.node import RunningNode
 
 LOOK_S: Final = 0.25
@@ -67,6 +67,13 @@ def _handle(node: RunningNode, event: Any) -> None:
         _reload(node)
     elif event is None:
         _look_again(node)
+    elif isinstance(event, Gone):
+        for role in node.roles:
+            if event.index == role.interface.index:
+                raise HostError(
+                    f"the interface {role.interface.name} is gone, and its packets with it; "
+                    f"start again when there is one"
+                )
     elif isinstance(event, Interface):
         for role in node.roles:
             role.interface_changed(event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -104,7 +104,11 @@ class RunningRole:
             )
         plan = part.plan
         numbers, _ = image.allocate_counters(plan, {})
-        macs = resolve(plan, interface.index, {}, wanted.warn)
+        try:
+            macs = resolve(plan, interface.index, {}, wanted.warn)
+        except BaseException:  # Ctrl-C among them: nobody else would ask the kernel to stop
+            netlink.forget(interface.index, addresses_of(plan))
+            raise
         loaded = dataplane.load(image.capacity_for(plan), image.features_of(plan), role=part.role)
         tables = loaded.tables()
         hooks.prepare(tables, part, interface)
@@ -154,6 +158,12 @@ class RunningRole:
             wanted.warn(
                 "the running data plane is adopted, but its notes are gone: counters start at 0"
             )
+        asked = wanted.mode or part.mode
+        if before is not None and part.role != "server" and asked not in ("auto", before.mode):
+            wanted.warn(
+                f"the data plane that runs already is in {before.mode} mode and stays so; "
+                f"`remainder detach --node {wanted.node}` first to have it {asked}"
+            )
         role = cls(
             wanted=wanted,
             part=part,
@@ -187,6 +197,11 @@ class RunningRole:
         """Publish a plan: in place if it fits, else by a new program in the old link."""
         plan = part.plan
         check_servers(plan, self.interface)
+        if (part.interface, part.mode) != (self.part.interface, self.part.mode):
+            self.wanted.warn(
+                "another interface or mode in the file is not followed; "
+                "stop this process and start it again"
+            )
         gone = self.managed - addresses_of(plan)
         self.macs = resolve(plan, self.interface.index, self.macs, self.wanted.warn)
         self.managed = addresses_of(plan)
@@ -248,7 +263,12 @@ class RunningRole:
             self._write_state()
 
     def interface_changed(self, interface: Interface) -> None:
-        """Our own MAC may have changed."""
+        """Our own MAC may have changed, or the interface went down or came up."""
+        if interface.index != self.interface.index:
+            return
+        if interface.up != self.interface.up:
+            self.wanted.warn(f"{interface.name} is {'up' if interface.up else 'down'}")
+            self.interface = replace(self.interface, up=interface.up)
         if interface.index == self.interface.index and interface.mac != self.interface.mac:
             self.interface = interface
             self.tables.set_own_mac(interface.mac)

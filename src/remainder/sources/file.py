@@ -32,6 +32,7 @@ class Source:
         self.fingerprint = ""  # of the file that was loaded last (SHA-256, hexadecimal)
         self._followed = [path]
         self._seen: list[tuple[int, ...]] = []
+        self._latest: list[tuple[int, ...]] = []
 
     def load(self) -> Config:
         """Read and check the file.  Raises ConfigError; then ``changed`` waits for a better one."""
@@ -50,8 +51,13 @@ class Source:
         return config
 
     def changed(self) -> bool:
-        """Whether the file, or the file of the secret, may be another one than at the last load."""
-        return self._look() != self._seen
+        """Whether the file, or that of the secret, may be another one than at the last load.
+
+        Only once it has stood still between two looks: who is being written is half a file.
+        """
+        look = self._look()
+        stands_still, self._latest = look == self._latest, look
+        return stands_still and look != self._seen
 
     def _look(self) -> list[tuple[int, ...]]:
         looks: list[tuple[int, ...]] = []
