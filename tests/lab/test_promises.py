@@ -295,3 +295,21 @@ def _seem_older(node: str) -> None:
     path = state.path_of(node, "balancer")
     noted = json.loads(path.read_text())
     path.write_text(json.dumps(noted | {"fingerprint_program": "0" * 64}))
+
+
+def test_a_vanished_interface_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
+    """So that a service manager starts it again, instead of a process that tends nothing."""
+    path = tmp_path / "r.toml"
+    with SCENES["one-service"](servers=1, clients=1, ipv6=False) as scene:
+        path.write_text(scene.config_text())
+        process = scene.start_balancer(path, "--mode", "native")
+        scene.balancer.netlink(_delete, "eth0")
+        said = process.wait_for("remainder: the interface eth0 is gone")
+        code = process.wait(5)
+
+    assert "start again when there is one" in said
+    assert 1 == code
+
+
+def _delete(ip: IPRoute, interface: str) -> None:
+    ip.link("del", index=ip.link_lookup(ifname=interface)[0])

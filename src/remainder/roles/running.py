@@ -295,21 +295,27 @@ class RunningRole:
         self._write_state()
 
     def _write_state(self) -> None:
-        state.write(
-            state.State(
-                node=self.wanted.node,
-                role=self.role,
-                pid=os.getpid(),
-                file=str(self.wanted.file.absolute()),
-                interface=self.interface.name,
-                mode=self.mode,
-                published=self.published,
-                fingerprint_file=self.fingerprint,
-                fingerprint_tables=self.plan.fingerprint,
-                fingerprint_program=dataplane.code_fingerprint(self.role),
-                assigned=sorted(map(str, self.assigned)),
-                managed=sorted(map(str, self.managed)),
-                cluster_mac=self.part.cluster_mac.hex(":") if self.part.cluster_mac else None,
-                services=notes.services(self.plan, self.numbers, self.macs),
+        try:
+            state.write(self._state())
+        except OSError as error:  # a full disk must not end what forwards packets
+            self.wanted.warn(
+                f"{state.RUN} cannot be written ({error.strerror}): `status` shows what was before"
             )
+
+    def _state(self) -> state.State:
+        return state.State(
+            node=self.wanted.node,
+            role=self.role,
+            pid=os.getpid(),
+            file=str(self.wanted.file.absolute()),
+            interface=self.interface.name,
+            mode=self.mode,
+            published=self.published,
+            fingerprint_file=self.fingerprint,
+            fingerprint_tables=self.plan.fingerprint,
+            fingerprint_program=dataplane.code_fingerprint(self.role),
+            assigned=sorted(map(str, self.assigned)),
+            managed=sorted(map(str, self.managed)),
+            cluster_mac=self.part.cluster_mac.hex(":") if self.part.cluster_mac else None,
+            services=notes.services(self.plan, self.numbers, self.macs),
         )
