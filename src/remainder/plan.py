@@ -107,6 +107,15 @@ class PlannedService:
         """The owners, in the order of the file; the table holds indices into it."""
         return self.service.servers
 
+    @property
+    def place(self) -> str:
+        """Which packets it takes, for people: address, port and protocol."""
+        service = self.service
+        if service.ip.is_unspecified:
+            return "whatever no other takes"
+        any_port = "any port " if service.port == "any" else ""
+        return f"{endpoint(service.ip, service.port_number or 0)} {any_port}{service.protocol}"
+
     def owner(self, slot: int) -> Server | Owner:
         """Who owns a slot."""
         return self.servers[int(self.table[slot])]
@@ -307,13 +316,7 @@ def _arithmetic(
     planned: PlannedService, flow: Flow, key: int, slot: int, *, role: Role
 ) -> list[str]:
     service, owner = planned.service, planned.owner(slot)
-    any_port = "any port " if service.port == "any" else ""
-    place = (
-        "whatever no other takes"
-        if service.ip.is_unspecified
-        else f"{endpoint(service.ip, service.port_number or 0)} {any_port}{service.protocol}"
-    )
-    lines = [f"{_LABELS[role]:<8} {service.name}: {place}"]
+    lines = [f"{_LABELS[role]:<8} {service.name}: {planned.place}"]
     values = field_values(flow)
     shown = {"src_ip": str(flow.src_ip), "dst_ip": str(flow.dst_ip)}
     lines += [

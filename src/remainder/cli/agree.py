@@ -12,6 +12,7 @@ import click
 
 from remainder.agreement import Coverage, Verdict, compare, coverage, read_reports
 from remainder.cli.options import file_argument, json_option
+from remainder.config import Config
 from remainder.errors import ConfigError, Disagreement
 from remainder.fleet import member_plan, return_plan
 from remainder.plan import Plan, make_plan
@@ -35,21 +36,7 @@ def command(file: Path, reports: tuple[str, ...], nodes: str | None, *, as_json:
     told = _told(reports)
     if nodes is not None:
         told = _only(told, nodes.split(","))
-    verdicts = []
-    for report in told:
-        role, names = report["role"], {service["name"] for service in report["services"]}
-        clusters = [item for item in config.cluster if {item.name, f"{item.name}/ipv4"} & names]
-        paths = [
-            item
-            for item in config.return_path
-            if any(name.startswith(f"{item.name}/") for name in names)
-        ]
-        plans: Mapping[str, Plan] = {
-            "balancer": make_plan(config),
-            "member": member_plan(config, clusters or config.cluster),
-            "server": return_plan(config, paths or config.return_path),
-        }
-        verdicts.append(compare(plans[role], report))
+    verdicts = [compare(_plan_for(config, report), report) for report in told]
     covered = coverage(told)
     if as_json:
         click.echo(json.dumps(_plain(verdicts, covered), indent=2))
@@ -67,6 +54,22 @@ def command(file: Path, reports: tuple[str, ...], nodes: str | None, *, as_json:
             f"cluster {', '.join(gaps)} has slots that no reported member keeps; start the missing "
             f"members, add their reports, or remove them from the file on all nodes"
         )
+
+
+def _plan_for(config: Config, report: Mapping[str, Any]) -> Plan:
+    """What the file has for the role, and for the clusters or return paths, of a report."""
+    names = {service["name"] for service in report["services"]}
+    if report["role"] == "member":
+        clusters = [item for item in config.cluster if {item.name, f"{item.name}/ipv4"} & names]
+        return member_plan(config, clusters or config.cluster)
+    if report["role"] == "server":
+        paths = [
+            item
+            for item in config.return_path
+            if any(name.startswith(f"{item.name}/") for name in names)
+        ]
+        return return_plan(config, paths or config.return_path)
+    return make_plan(config)
 
 
 def _told(reports: tuple[str, ...]) -> list[Mapping[str, Any]]:

@@ -12,7 +12,6 @@ from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
 from remainder.errors import ConfigError
 from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
-from remainder.flow import endpoint
 from remainder.plan import Plan, PlannedService, make_plan
 from remainder.selection.skew import Skew, skews
 from remainder.sources.file import load
@@ -57,12 +56,12 @@ def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[
     """Try what this node would run; a node that the file does not name tries to balance."""
     from remainder.kernel.probe import probe  # noqa: PLC0415  (netlink is slow to import)
 
+    named = nodes_of(config)
     parts = (
         [(part.plan, part.interface) for part in parts_of(config, node)]
-        if (node in nodes_of(config))
+        if node in named
         else [(plan if plan.services else tiers_of(config)[0].plan, None)]
     )
-    named = nodes_of(config)
     unknown = [
         {
             "need": f"node {node!r} in the file",
@@ -144,16 +143,9 @@ _OWNERS = {"service": "servers", "cluster": "members", "return_path": "routers"}
 
 
 def _line(tier: Tier, planned: PlannedService) -> str:
-    service = planned.service
-    port = "" if service.port_number else "any port "
-    place = (
-        "whatever no other takes"
-        if service.ip.is_unspecified
-        else f"{endpoint(service.ip, service.port_number or 0)} {port}{service.protocol}"
-    )
     return (
-        f"  {planned.name}  {place}: {planned.key}, {service.table}, {planned.slots:,} slots, "
-        f"{len(planned.servers)} {_OWNERS[tier.kind]}"
+        f"  {planned.name}  {planned.place}: {planned.key}, {planned.service.table}, "
+        f"{planned.slots:,} slots, {len(planned.servers)} {_OWNERS[tier.kind]}"
     )
 
 
