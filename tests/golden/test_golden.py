@@ -64,7 +64,7 @@ def _entry(place: int, entry: np.void, made: image.Image) -> Iterator[str]:
     )
     yield f"    {masks} protocol={int(entry['protocol_mask']):x} power={entry['power'].tolist()}"
     first_owner = int(entry["first_owner"])
-    table = made.rows[first : first + slots]
+    table = made.slots[first : first + slots]
     for owner in np.unique(table).tolist():
         name = "/".join(made.owner_names[first_owner + owner])
         yield f"    owner {owner}: {name}, {int((table == owner).sum())} of {slots} slots"

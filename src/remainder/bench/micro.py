@@ -26,6 +26,10 @@ from remainder.plan import Plan
 from remainder.reference import Node, process
 
 ROUNDS: Final = 9
+COPIES: Final = 3
+"""Each program is loaded so often, and the rounds take turns: where the kernel happens to put
+its code changes its time by up to a nanosecond, for as long as it is loaded."""
+
 _ROOM: Final = 1 << 16
 """Sessions that the remembering program has room for at least."""
 
@@ -40,18 +44,25 @@ class Watch(Protocol):
         """Many packets."""
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A program as loaded once."""
+
+    program_fd: int
+    counted: Callable[[], dict[Outcome, int]] = dict
+    """its own counters; none for a program that is not ours"""
+
+
 @dataclass
 class Trial:
-    """A loaded program with its packets, on the way to a Row."""
+    """A program with its packets, on the way to a Row."""
 
     name: str
-    program_fd: int
+    copies: Sequence[Copy]
     template: Template
     flows: int
     outcome: str
     verdict: str
-    counted: Callable[[], dict[Outcome, int]] = dict
-    """the program's own counters; none for a program that is not ours"""
     after: bytes | None = None
     """the frame that must come out; None: anything"""
     net_ns: list[float] = field(default_factory=list)
@@ -62,20 +73,25 @@ class Trial:
 
 def measure(
     watch: Watch,
-    only_return: int,
+    only_return: Sequence[int],
     trials: Sequence[Trial],
     *,
     rounds: int = ROUNDS,
     told: Callable[[int], None] = lambda _: None,
 ) -> list[Row]:
-    """Run the rounds; ``told`` hears the number of each round that is done."""
+    """Run the rounds; ``told`` hears the number of each round that is done.
+
+    ``only_return`` are the copies of the program that only returns.
+    """
     for trial in trials:
-        _try_one(watch, trial)
-        _warm(watch, trial)
+        for copy in trial.copies:
+            _try_one(watch, trial, copy)
+            _warm(watch, trial, copy)
     for done in range(1, rounds + 1):
         for trial in trials:
-            floor = watch.run(only_return, trial.template, flows=trial.flows)
-            lap = _lap(watch, trial)
+            least = only_return[done % len(only_return)]
+            floor = watch.run(least, trial.template, flows=trial.flows)
+            lap = _lap(watch, trial, trial.copies[done % len(trial.copies)])
             trial.floor_ns.append(floor.ns)
             trial.net_ns.append(lap.ns - floor.ns)
         told(done)
@@ -86,35 +102,35 @@ def measure(
             floor_ns=tuple(trial.floor_ns),
             outcome=trial.outcome,
             packets=trial.packets,
-            instructions=libbpf.program_size(trial.program_fd),
+            instructions=libbpf.program_size(trial.copies[0].program_fd),
             fault="; ".join(dict.fromkeys(trial.faults)) or None,
         )
         for trial in trials
     ]
 
 
-def _try_one(watch: Watch, trial: Trial) -> None:
-    verdict, after = watch.one(trial.program_fd, trial.template)
+def _try_one(watch: Watch, trial: Trial, copy: Copy) -> None:
+    verdict, after = watch.one(copy.program_fd, trial.template)
     if verdict != trial.verdict:
         trial.faults.append(f"the verdict is {verdict}, wanted {trial.verdict}")
     elif trial.after is not None and after != trial.after:
         trial.faults.append("the frame that comes out is not the reference model's")
 
 
-def _warm(watch: Watch, trial: Trial) -> None:
+def _warm(watch: Watch, trial: Trial, copy: Copy) -> None:
     """Let a program that remembers meet every flow, and all others fill the caches."""
     wanted = trial.flows if trial.flows != EVERY_PACKET_NEW else 1
     begun = trial.packets
     while trial.packets - begun < wanted:
-        _lap(watch, trial)
+        _lap(watch, trial, copy)
 
 
-def _lap(watch: Watch, trial: Trial) -> Lap:
-    before = trial.counted()
-    lap = watch.run(trial.program_fd, trial.template, flows=trial.flows)
+def _lap(watch: Watch, trial: Trial, copy: Copy) -> Lap:
+    before = copy.counted()
+    lap = watch.run(copy.program_fd, trial.template, flows=trial.flows)
     moved = {
         str(outcome): count - before[outcome]
-        for outcome, count in trial.counted().items()
+        for outcome, count in copy.counted().items()
         if count != before[outcome]
     }
     trial.packets += lap.packets
@@ -131,16 +147,14 @@ def _lap(watch: Watch, trial: Trial) -> Lap:
 def trials_of(subjects: Sequence[Subject]) -> Iterator[list[Trial]]:
     """The shipped program as loaded for each plan, with its packets."""
     with ExitStack() as stack:
-        loaded: dict[int, tuple[Dataplane, Node]] = {}
-        trials = []
+        loaded: dict[int, list[Copy]] = {}
         for subject in subjects:
             if id(subject.plan) not in loaded:
-                program = load(subject.plan)
-                stack.callback(program.close)
-                node = Node(mac=OWN_MAC, macs=made_up_macs(subject.plan))
-                loaded[id(subject.plan)] = program, node
-            trials.append(_trial(subject, *loaded[id(subject.plan)]))
-        yield trials
+                programs = [load(subject.plan) for _ in range(COPIES)]
+                for program in programs:
+                    stack.callback(program.close)
+                loaded[id(subject.plan)] = [_copy(program) for program in programs]
+        yield [_trial(subject, loaded[id(subject.plan)]) for subject in subjects]
 
 
 def load(plan: Plan) -> Dataplane:
@@ -154,18 +168,10 @@ def load(plan: Plan) -> Dataplane:
     return loaded
 
 
-def _trial(subject: Subject, loaded: Dataplane, node: Node) -> Trial:
-    frame = subject.template.frame
-    result = process(subject.plan, node, frame)
+def _copy(loaded: Dataplane) -> Copy:
     outcomes = loaded.maps["outcomes"]
-    return Trial(
-        name=subject.name,
-        program_fd=loaded.program_fd,
-        template=subject.template,
-        flows=subject.flows,
-        outcome=str(result.outcome),
-        verdict=result.outcome.verdict,
-        after=result.frame or frame,
+    return Copy(
+        loaded.program_fd,
         counted=lambda: {
             outcome: counters.read(outcomes, number).packets
             for number, outcome in enumerate(Outcome)
@@ -173,34 +179,53 @@ def _trial(subject: Subject, loaded: Dataplane, node: Node) -> Trial:
     )
 
 
+def _trial(subject: Subject, copies: Sequence[Copy]) -> Trial:
+    frame = subject.template.frame
+    node = Node(mac=OWN_MAC, macs=made_up_macs(subject.plan))
+    result = process(subject.plan, node, frame)
+    return Trial(
+        name=subject.name,
+        copies=copies,
+        template=subject.template,
+        flows=subject.flows,
+        outcome=str(result.outcome),
+        verdict=result.outcome.verdict,
+        after=result.frame or frame,
+    )
+
+
 @contextmanager
-def reference_trials(kinds: Sequence[tuple[str, str]]) -> Iterator[tuple[int, list[Trial]]]:
-    """(the program that only returns, trials of the others).
+def reference_trials(
+    kinds: Sequence[tuple[str, str]],
+) -> Iterator[tuple[list[int], list[Trial]]]:
+    """(copies of the program that only returns, trials of the others).
 
     ``kinds`` are (program, flows): ``("remember", "1M")``.  Each that
     remembers has a table of its own, with room for all its flows.
     """
     template = template_of(ack(Flow(CLIENT[4], CLIENT_PORT, FIRST_VIP[4], PORT, 6)))
     with ExitStack() as stack:
-        plain = load_peers(sessions=1)
-        stack.callback(plain.close)
+        plain = [load_peers(sessions=1) for _ in range(COPIES)]
+        for peers in plain:
+            stack.callback(peers.close)
         trials = []
         for program, flows in kinds:
-            peers = plain
-            if program == "remember":
-                peers = load_peers(sessions=max(2 * min(FLOWS[flows], FLOWS["1M"]), _ROOM))
-                stack.callback(peers.close)
+            loaded = plain
+            if program == "remember":  # once: it is the table that takes the time
+                room = max(2 * min(FLOWS[flows], FLOWS["1M"]), _ROOM)
+                loaded = [load_peers(sessions=room)]
+                stack.callback(loaded[0].close)
             trials.append(
                 Trial(
                     name=f"{program.replace('_', '-')}/{flows}",
-                    program_fd=getattr(peers, program),
+                    copies=[Copy(getattr(peers, program)) for peers in loaded],
                     template=template,
                     flows=FLOWS[flows],
                     outcome="tx",
                     verdict="tx",
                 )
             )
-        yield plain.only_return, trials
+        yield [peers.only_return for peers in plain], trials
 
 
 def foreign_trials(program_fd: int, frame: bytes, verdict: str) -> list[Trial]:
@@ -209,7 +234,7 @@ def foreign_trials(program_fd: int, frame: bytes, verdict: str) -> list[Trial]:
     return [
         Trial(
             name=f"program/{flows}",
-            program_fd=program_fd,
+            copies=[Copy(program_fd)],
             template=template,
             flows=number,
             outcome=verdict,

@@ -82,11 +82,7 @@ struct service {
 	__u32 pad2;     /* written as zero */
 };
 
-/* Four slots: the owner of each, counted from the service's first owner. */
-struct row {
-	__u16 owner[4];
-};
-
+/* A slot names its owner by its number, counted from the service's first. */
 #define NOBODY 0xffff
 
 enum owner_flag {
@@ -123,12 +119,19 @@ struct prefix {
 
 #define PREFIXES 8 /* of each family */
 
+/* How a half of the tables begins.  Behind it stand the seeds of the service
+ * index (64 bits each), the services, the owner of every slot (16 bits each)
+ * and the owners; struct settings says where. */
+struct tables {
+	struct secret secret;
+	__u64 pad[4]; /* written as zero; what follows begins a cache line */
+};
+
 /* Everything that changes while packets run, but the tables. */
 struct live {
-	__u64 half;        /* which half of every table is current: 0 or 1 */
+	__u64 half;        /* which half of the tables is current: 0 or 1 */
 	__u64 mac;         /* the interface's own, raw, in the low 48 bits */
 	__u64 cluster_mac; /* what reaches every member, likewise */
-	struct secret secret[2]; /* one a half */
 	struct prefix on_link4[PREFIXES];
 	struct prefix on_link6[PREFIXES];
 };
@@ -136,13 +139,17 @@ struct live {
 /* Fixed at load. */
 struct settings {
 	__u32 features;      /* enum feature */
-	__u32 bucket_shift;  /* 64 - log2(buckets of one half) */
+	__u32 bucket_shift;  /* 64 - log2(seeds of one half) */
 	__u32 service_shift; /* 64 - log2(services of one half) */
-	__u32 buckets;       /* of one half, as the next three */
-	__u32 services;
-	__u32 rows;
-	__u32 owners;
-	/* No bytes; they put the enums into BTF for the comparison. */
+	__u32 services_at;   /* bytes from the beginning of a half */
+	__u32 slots_at;
+	__u32 owners_at;
+	__u32 slots;  /* how many a half has room for */
+	__u32 owners; /* likewise */
+	/* No bytes; they put the types into BTF for the comparison. */
+	struct tables tables[0];
+	struct service services[0];
+	struct owner owner_structs[0];
 	enum outcome outcomes[0];
 	enum method methods[0];
 	enum feature feature_names[0];

@@ -18,13 +18,13 @@
 #include "closer.h"
 #include "count.h"
 
-static __always_inline enum outcome to_owner(struct packet *packet,
+static __always_inline enum outcome to_owner(struct tables *tables,
+					     struct packet *packet,
 					     struct service *service,
-					     int family, __u32 half,
-					     __u64 bytes)
+					     int family, __u64 bytes)
 {
-	__u32 slot = slot_of(service, packet, family, half);
-	struct owner *owner = owner_of(service, slot, half);
+	__u32 slot = slot_of(tables, service, packet, family);
+	struct owner *owner = owner_of(tables, service, slot);
 
 	if (!owner)
 		return OUTCOME_NO_OWNER;
@@ -40,22 +40,23 @@ static __always_inline enum outcome balance_family(struct xdp_md *ctx,
 						   struct packet *packet,
 						   int family, __u64 bytes)
 {
-	/* Read once: a packet sees one half from here to its end. */
-	__u32 half = live.half & 1;
+	struct tables *tables = current_tables();
 	struct service *service = 0;
 	enum outcome outcome;
 
 	outcome = read_flow(ctx, cursor, packet, family);
 	if (outcome != UNDECIDED)
 		return outcome;
+	if (!tables)
+		return OUTCOME_NOT_VIP;
 	if (packet->has_ports)
-		service = probe_port(packet, family, half);
+		service = probe_port(tables, packet, family);
 	if (!service || !service->slots) {
-		outcome = look_closer(packet, &service, family, half);
+		outcome = look_closer(tables, packet, &service, family);
 		if (outcome != UNDECIDED)
 			return outcome;
 	}
-	return to_owner(packet, service, family, half, bytes);
+	return to_owner(tables, packet, service, family, bytes);
 }
 
 static __always_inline enum outcome balance(struct xdp_md *ctx, __u64 bytes)

@@ -8,11 +8,12 @@
 #include "lookup.h"
 
 /* Whatever is not a whole packet to a service by its very port and protocol. */
-static __always_inline enum outcome look_closer(struct packet *packet,
+static __always_inline enum outcome look_closer(struct tables *tables,
+						struct packet *packet,
 						struct service **found,
-						int family, __u32 half)
+						int family)
 {
-	struct service *service = find(packet, family, half);
+	struct service *service = find(tables, packet, family);
 
 	if (!service)
 		return OUTCOME_NOT_VIP;

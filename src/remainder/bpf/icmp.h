@@ -160,10 +160,13 @@ static __always_inline enum outcome read_flow(CONTEXT *ctx,
 					      struct cursor *cursor,
 					      struct packet *packet, int family)
 {
-	enum outcome outcome = family == 4 ? read_ipv4(cursor, packet) :
-					     read_ipv6(ctx, cursor, packet);
+	enum outcome outcome;
 	__u32 *ports;
 
+	if (read_ordinary(cursor, packet, family))
+		return UNDECIDED;
+	outcome = family == 4 ? read_ipv4(cursor, packet) :
+				read_ipv6(ctx, cursor, packet);
 	if (outcome != UNDECIDED)
 		return outcome;
 	if (packet->fragment || !has_ports(packet->protocol))

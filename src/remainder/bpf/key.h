@@ -72,18 +72,17 @@ static __always_inline void sip_word(__u64 v[4], __u64 word)
 /* SipHash-1-3 of the message in docs/selection.md. */
 static __always_inline __u64 hash_of(const struct service *service,
 				     const struct packet *packet, int family,
-				     __u32 half)
+				     const struct secret *secret)
 {
 	__u64 src_mask = service->src_ip_mask, dst_mask = service->dst_ip_mask;
 	__u64 tail = (packet->ports & service->ports_mask) |
 		     (__u64)(packet->protocol & service->protocol_mask) << 32;
 	__u64 v[4];
 
-	half &= 1;
-	v[0] = live.secret[half].v[0];
-	v[1] = live.secret[half].v[1];
-	v[2] = live.secret[half].v[2];
-	v[3] = live.secret[half].v[3];
+	v[0] = secret->v[0];
+	v[1] = secret->v[1];
+	v[2] = secret->v[2];
+	v[3] = secret->v[3];
 	if (family == 4) {
 		sip_word(v, (packet->src_lo & src_mask) |
 				    (packet->dst_lo & dst_mask) << 32);
@@ -105,9 +104,9 @@ static __always_inline __u64 hash_of(const struct service *service,
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static __always_inline __u32 slot_of(const struct service *service,
-				     const struct packet *packet, int family,
-				     __u32 half)
+static __always_inline __u32 slot_of(const struct tables *tables,
+				     const struct service *service,
+				     const struct packet *packet, int family)
 {
 	__u32 features = settings.features;
 	__u64 key;
@@ -116,7 +115,7 @@ static __always_inline __u32 slot_of(const struct service *service,
 	if (!(features & FEATURE_HASH))
 		key = sum_of(service, packet, family);
 	else if (!(features & FEATURE_SUM) || service->flags & SERVICE_HASHED)
-		key = hash_of(service, packet, family, half);
+		key = hash_of(service, packet, family, &tables->secret);
 	else
 		key = sum_of(service, packet, family);
 	return key % service->slots;

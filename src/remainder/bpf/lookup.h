@@ -15,92 +15,94 @@ static __always_inline __u32 match_of(__u16 port_raw, __u8 protocol, int family)
 	return port_raw | (__u32)protocol << 16 | (__u32)family << 24;
 }
 
-static __always_inline struct service *probe(__u64 hi, __u64 lo, __u32 match,
-					     int family, __u32 half)
+/* Read once: a packet sees one half from here to its end. */
+static __always_inline struct tables *current_tables(void)
+{
+	__u32 half = live.half & 1;
+
+	return bpf_map_lookup_elem(&halves, &half);
+}
+
+/* A shift leaves what the sizes allow, so the index needs no bounds check. */
+static __always_inline struct service *probe(struct tables *tables, __u64 hi,
+					     __u64 lo, __u32 match, int family)
 {
 	__u64 mixed = lo * INDEX_LO + match * INDEX_MATCH;
-	struct service *service;
-	__u64 *seed;
-	__u32 at;
+	__u64 *seeds = (void *)(tables + 1);
+	struct service *service = (void *)tables + settings.services_at;
 
 	if (family == 6)
 		mixed += hi * INDEX_HI;
-	at = half * settings.buckets + (mixed >> settings.bucket_shift);
-	seed = bpf_map_lookup_elem(&seeds, &at);
-	if (!seed)
-		return 0;
-	at = half * settings.services +
-	     (mixed * *seed >> settings.service_shift);
-	service = bpf_map_lookup_elem(&services, &at);
-	if (!service || service->match != match || service->vip_lo != lo ||
+	service += mixed * seeds[mixed >> settings.bucket_shift] >>
+		   settings.service_shift;
+	if (service->match != match || service->vip_lo != lo ||
 	    (family == 6 && service->vip_hi != hi))
 		return 0;
 	return service;
 }
 
 /* At the packet's destination; 0 stands for "any". */
-static __always_inline struct service *probe_claim(const struct packet *packet,
+static __always_inline struct service *probe_claim(struct tables *tables,
+						   const struct packet *packet,
 						   __u16 port, __u8 protocol,
-						   int family, __u32 half)
+						   int family)
 {
-	return probe(packet->dst_hi, packet->dst_lo,
-		     match_of(port, protocol, family), family, half);
+	return probe(tables, packet->dst_hi, packet->dst_lo,
+		     match_of(port, protocol, family), family);
 }
 
 /* By port and protocol: where nearly every packet finds its service. */
-static __always_inline struct service *probe_port(const struct packet *packet,
-						  int family, __u32 half)
+static __always_inline struct service *
+probe_port(struct tables *tables, const struct packet *packet, int family)
 {
-	return probe_claim(packet, packet->ports >> 16, packet->protocol,
-			   family, half);
+	return probe_claim(tables, packet, packet->ports >> 16,
+			   packet->protocol, family);
 }
 
 /* The most specific service, or a marker of its VIP, or NULL: not a VIP. */
-static __always_inline struct service *find(const struct packet *packet,
-					    int family, __u32 half)
+static __always_inline struct service *
+find(struct tables *tables, const struct packet *packet, int family)
 {
 	__u32 features = settings.features;
 	__u16 port = packet->ports >> 16;
 	struct service *service;
 
 	if (packet->foreign)
-		return probe_claim(packet, 0, 0, family, half);
+		return probe_claim(tables, packet, 0, 0, family);
 	/* An error quotes a port that nobody has asked for yet. */
 	if (port && packet->error) {
-		service = probe_port(packet, family, half);
+		service = probe_port(tables, packet, family);
 		if (service)
 			return service;
 	}
 	if (port && features & FEATURE_ANY_PROTOCOL) {
-		service = probe_claim(packet, port, 0, family, half);
+		service = probe_claim(tables, packet, port, 0, family);
 		if (service)
 			return service;
 	}
 	if (features & FEATURE_ANY_PORT || packet->fragment) {
-		service =
-			probe_claim(packet, 0, packet->protocol, family, half);
+		service = probe_claim(tables, packet, 0, packet->protocol,
+				      family);
 		if (service)
 			return service;
 	}
-	service = probe_claim(packet, 0, 0, family, half);
+	service = probe_claim(tables, packet, 0, 0, family);
 	if (!service && features & FEATURE_ANY_ADDRESS)
-		service = probe(0, 0, match_of(0, 0, family), family, half);
+		service = probe(tables, 0, 0, match_of(0, 0, family), family);
 	return service;
 }
 
-static __always_inline struct owner *owner_of(const struct service *service,
-					      __u32 slot, __u32 half)
+static __always_inline struct owner *
+owner_of(struct tables *tables, const struct service *service, __u32 slot)
 {
+	__u16 *slots = (void *)tables + settings.slots_at;
+	struct owner *owners = (void *)tables + settings.owners_at;
 	__u32 at = service->first_slot + slot;
-	__u32 lane = at & 3;
-	struct row *row;
 
-	at = half * settings.rows + (at >> 2);
-	row = bpf_map_lookup_elem(&rows, &at);
-	if (!row || row->owner[lane] == NOBODY)
+	if (at >= settings.slots || slots[at] == NOBODY)
 		return 0;
-	at = half * settings.owners + service->first_owner + row->owner[lane];
-	return bpf_map_lookup_elem(&owners, &at);
+	at = service->first_owner + slots[at];
+	return at < settings.owners ? &owners[at] : 0;
 }
 
 #endif

@@ -23,17 +23,20 @@ static __always_inline enum outcome select_family(struct xdp_md *ctx,
 						  struct packet *packet,
 						  int family, __u64 bytes)
 {
-	__u32 half = live.half & 1;
+	struct tables *tables = current_tables();
 	struct service *service = 0;
 	struct owner *owner;
 	enum outcome outcome;
 
 	outcome = read_flow(ctx, cursor, packet, family);
+	if (!tables)
+		return OUTCOME_NOT_VIP;
 	if (outcome == UNDECIDED)
-		outcome = look_closer(packet, &service, family, half);
+		outcome = look_closer(tables, packet, &service, family);
 	if (outcome != UNDECIDED)
 		return outcome;
-	owner = owner_of(service, slot_of(service, packet, family, half), half);
+	owner = owner_of(tables, service,
+			 slot_of(tables, service, packet, family));
 	if (!owner)
 		return OUTCOME_NO_OWNER;
 	add(&servers, owner->counter, bytes);

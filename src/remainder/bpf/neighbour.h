@@ -54,9 +54,12 @@ static __always_inline void put_mac(__u16 *to, __u64 mac)
 /* Whether a cluster has this very address; "any" does not count. */
 static __always_inline int is_shared(__u64 hi, __u64 lo, int family)
 {
-	struct service *service =
-		probe(hi, lo, match_of(0, 0, family), family, live.half & 1);
+	struct tables *tables = current_tables();
+	struct service *service;
 
+	if (!tables)
+		return 0;
+	service = probe(tables, hi, lo, match_of(0, 0, family), family);
 	return service && service->slots;
 }
 

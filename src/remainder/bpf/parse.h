@@ -303,6 +303,53 @@ read_ipv6(CONTEXT *ctx, struct cursor *cursor, struct packet *packet)
 	return UNDECIDED;
 }
 
+static __always_inline int is_ordinary(__u8 protocol, __u32 length, __u32 least)
+{
+	return length >= least &&
+	       (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP);
+}
+
+/* What nearly every packet is: whole, TCP or UDP, neither options nor extension
+ * headers.  For these the way over the general functions is 1.3 ns longer,
+ * with two ends to watch at every header; what they say is the same.
+ * 0: another packet, nothing is decided. */
+static __always_inline int read_ordinary(const struct cursor *cursor,
+					 struct packet *packet, int family)
+{
+	struct iphdr *ip4 = cursor->at;
+	struct ipv6hdr *ip6 = cursor->at;
+	__u32 *ports = family == 4 ? (__u32 *)(ip4 + 1) : (__u32 *)(ip6 + 1);
+
+	if ((void *)(ports + 1) > cursor->end)
+		return 0;
+	if (family == 4) {
+		if (*(__u8 *)ip4 != 0x45 /* version 4, five words */ ||
+		    ip4->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_OFFSET) ||
+		    !is_ordinary(ip4->protocol, bpf_ntohs(ip4->tot_len),
+				 sizeof(*ip4) + sizeof(*ports)))
+			return 0;
+		packet->src_lo = ip4->saddr;
+		packet->dst_lo = ip4->daddr;
+		packet->protocol = ip4->protocol;
+	} else {
+		__u64 *src = (__u64 *)&ip6->saddr;
+		__u64 *dst = (__u64 *)&ip6->daddr;
+
+		if (ip6->version != 6 ||
+		    !is_ordinary(ip6->nexthdr, bpf_ntohs(ip6->payload_len),
+				 sizeof(*ports)))
+			return 0;
+		packet->src_hi = src[0];
+		packet->src_lo = src[1];
+		packet->dst_hi = dst[0];
+		packet->dst_lo = dst[1];
+		packet->protocol = ip6->nexthdr;
+	}
+	packet->ports = *ports;
+	packet->has_ports = 1;
+	return 1;
+}
+
 static __always_inline int has_ports(__u8 protocol)
 {
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP ||

@@ -23,7 +23,7 @@ static __always_inline enum outcome return_family(struct __sk_buff *ctx,
 						  struct packet *packet,
 						  int family, __u64 bytes)
 {
-	__u32 half = live.half & 1;
+	struct tables *tables = current_tables();
 	struct service *service = 0;
 	struct owner *owner;
 	enum outcome outcome;
@@ -33,17 +33,18 @@ static __always_inline enum outcome return_family(struct __sk_buff *ctx,
 		return outcome;
 	if (stays_on_link(packet, family))
 		return OUTCOME_ON_LINK;
-	if (packet->foreign)
+	if (packet->foreign || !tables)
 		return OUTCOME_NOT_VIP;
 	turn_round(packet, family);
 	if (packet->has_ports)
-		service = probe_port(packet, family, half);
+		service = probe_port(tables, packet, family);
 	if (!service || !service->slots) {
-		outcome = look_closer(packet, &service, family, half);
+		outcome = look_closer(tables, packet, &service, family);
 		if (outcome != UNDECIDED)
 			return outcome;
 	}
-	owner = owner_of(service, slot_of(service, packet, family, half), half);
+	owner = owner_of(tables, service,
+			 slot_of(tables, service, packet, family));
 	if (!owner)
 		return OUTCOME_NO_OWNER;
 	if (!(owner->flags & OWNER_RESOLVED))

@@ -71,7 +71,8 @@ SERVICE: Final = np.dtype(
     ]
 )
 
-ROW: Final = np.dtype([("owner", "<u2", (4,))])
+TABLES: Final = np.dtype([("secret", "<u8", (4,)), ("pad", "<u8", (4,))])
+"""How a half begins: ``struct tables``; layout.py says what stands behind it."""
 
 OWNER: Final = np.dtype(
     [
@@ -84,12 +85,6 @@ OWNER: Final = np.dtype(
 )
 
 COUNT: Final = np.dtype([("packets", "<u8"), ("bytes", "<u8")])
-
-
-class Secret(ctypes.Structure):
-    """SipHash before the first block."""
-
-    _fields_ = (("v", ctypes.c_uint64 * 4),)
 
 
 class Prefix(ctypes.Structure):
@@ -110,7 +105,6 @@ class Live(ctypes.Structure):
         ("half", ctypes.c_uint64),
         ("mac", ctypes.c_uint64),
         ("cluster_mac", ctypes.c_uint64),
-        ("secret", Secret * 2),
         ("on_link4", Prefix * PREFIXES),
         ("on_link6", Prefix * PREFIXES),
     )
@@ -123,9 +117,10 @@ class Settings(ctypes.Structure):
         ("features", ctypes.c_uint32),
         ("bucket_shift", ctypes.c_uint32),
         ("service_shift", ctypes.c_uint32),
-        ("buckets", ctypes.c_uint32),
-        ("services", ctypes.c_uint32),
-        ("rows", ctypes.c_uint32),
+        ("services_at", ctypes.c_uint32),
+        ("slots_at", ctypes.c_uint32),
+        ("owners_at", ctypes.c_uint32),
+        ("slots", ctypes.c_uint32),
         ("owners", ctypes.c_uint32),
     )
 

@@ -18,7 +18,7 @@ from typing import Final
 from remainder.errors import HostError
 from remainder.kernel import abi, image, index, libbpf
 from remainder.kernel.abi import Feature
-from remainder.kernel.image import Capacity
+from remainder.kernel.layout import Capacity, layout_of
 from remainder.kernel.libbpf import Map
 from remainder.kernel.tables import Tables
 from remainder.plan import Plan, Role
@@ -43,9 +43,7 @@ PROGRAMS: Final[Mapping[Role, Program]] = {
 }
 
 _SECTIONS: Final = {"live": ".data.live", "settings": ".rodata.settings"}
-_TABLES: Final = ("seeds", "services", "rows", "owners")
-_COUNTERS: Final = ("outcomes", "servers")
-_MAPS: Final = (*_TABLES, *_COUNTERS, *_SECTIONS)
+_MAPS: Final = ("halves", "outcomes", "servers", *_SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -116,19 +114,20 @@ def load(
     ``counters`` of a program before it are taken over where they are large
     enough.  Raises HostError, with the verifier's words if it refuses.
     """
+    layout = layout_of(capacity)
     settings = abi.Settings(
         features=int(features),
         bucket_shift=index.shift_of(capacity.buckets),
         service_shift=index.shift_of(capacity.services),
-        buckets=capacity.buckets,
-        services=capacity.services,
-        rows=capacity.rows,
+        services_at=layout.services_at,
+        slots_at=layout.slots_at,
+        owners_at=layout.owners_at,
+        slots=capacity.slots,
         owners=capacity.owners,
     )
     program = PROGRAMS[role]
     with libbpf.opened(program.path) as opened:
-        for name in _TABLES:
-            opened.resize(name, 2 * int(getattr(capacity, _ROOM[name])))
+        opened.widen("halves", layout.size)
         opened.resize("servers", capacity.counters)
         opened.set_data(".rodata.settings", bytes(settings))
         for name, kernel_map in (counters or {}).items():
@@ -145,9 +144,6 @@ def load(
         )
 
 
-_ROOM: Final = {"seeds": "buckets", "services": "services", "rows": "rows", "owners": "owners"}
-
-
 def from_pins(folder: Path, role: Role) -> Dataplane:
     """Find a data plane again by its pins.  Raises HostError if something is missing."""
     maps = {name: Map(libbpf.pinned(folder / name)) for name in _MAPS}
@@ -159,9 +155,9 @@ def from_pins(folder: Path, role: Role) -> Dataplane:
         companion_fd=libbpf.pinned(companion) if companion.exists() else None,
         maps=maps,
         capacity=Capacity(
-            buckets=settings.buckets,
-            services=settings.services,
-            rows=settings.rows,
+            buckets=index.size_of(settings.bucket_shift),
+            services=index.size_of(settings.service_shift),
+            slots=settings.slots,
             owners=settings.owners,
             counters=maps["servers"].max_entries,
         ),

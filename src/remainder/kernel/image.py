@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,31 +17,14 @@ from remainder.flow import Address
 from remainder.forwarding import METHODS
 from remainder.kernel import abi, index
 from remainder.kernel.abi import Feature, OwnerFlag, ServiceFlag
+from remainder.kernel.layout import Capacity
 from remainder.plan import ANY_ADDRESS, Plan, PlannedService
 from remainder.selection.siphash import initial_state
 
+_MOST_SPARE_SLOTS: Final = 1 << 22  # 8 MiB
+
 OwnerName = tuple[str, str]
 """(service name, server name): who a counter belongs to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """How much room the maps of a loaded program have, in one half."""
-
-    buckets: int
-    services: int
-    rows: int
-    owners: int
-    counters: int
-
-    def holds(self, other: Capacity) -> bool:
-        """Whether everything of ``other`` finds room here."""
-        return (
-            self.services >= other.services
-            and self.rows >= other.rows
-            and self.owners >= other.owners
-            and self.counters >= other.counters
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +33,7 @@ class Image:
 
     seeds: npt.NDArray[np.uint64]
     services: npt.NDArray[np.void]  # abi.SERVICE, shape (capacity.services,)
-    rows: npt.NDArray[np.uint16]  # slots of all services, each at a multiple of four
+    slots: npt.NDArray[np.uint16]  # the owner of each, of all services
     owners: npt.NDArray[np.void]  # abi.OWNER
     owner_names: tuple[OwnerName, ...]
     addresses: tuple[Address | None, ...]  # of the owners; None for members of a cluster
@@ -80,19 +64,19 @@ def need_of(plan: Plan) -> Capacity:
     return Capacity(
         buckets=max(places // 4, 2),
         services=places,
-        rows=sum(_rows(planned) for planned in plan.services),
+        slots=sum(planned.slots for planned in plan.services),
         owners=owners,
         counters=owners,
     )
 
 
 def capacity_for(plan: Plan) -> Capacity:
-    """Room for a plan and for growing to about twice of it without a new program."""
+    """Room for a plan, and for growing without a new program: to twice the slots while few."""
     need = need_of(plan)
     return Capacity(
-        buckets=max(2 * need.buckets, 64),
-        services=max(2 * need.services, 256),
-        rows=max(2 * need.rows, 32_768),
+        buckets=max(need.buckets, 64),
+        services=max(need.services, 256),
+        slots=max(need.slots + min(need.slots, _MOST_SPARE_SLOTS), 131_072),
         owners=max(2 * need.owners, 256),
         counters=max(4 * need.counters, 1024),
     )
@@ -107,16 +91,12 @@ def image_of(
 ) -> Image:
     """Lay a plan out for maps of this capacity (which must hold it)."""
     entries = [_entry(planned) for planned in plan.services]
-    rows = np.full(
-        sum(_rows(planned) for planned in plan.services) * 4, abi.NOBODY, dtype=np.uint16
-    )
     owner_names: list[OwnerName] = []
     addresses: list[Address | None] = []
     first_slot = 0
     for entry, planned in zip(entries, plan.services, strict=True):
         entry["first_slot"], entry["first_owner"] = first_slot, len(owner_names)
-        rows[first_slot : first_slot + planned.slots] = planned.table
-        first_slot += _rows(planned) * 4
+        first_slot += planned.slots
         owner_names += [(planned.name, server.name) for server in planned.servers]
         addresses += [server.ip for server in planned.servers]
     entries += _markers(plan)
@@ -142,7 +122,7 @@ def image_of(
     return Image(
         seeds=np.asarray(seeds, dtype=np.uint64),
         services=services,
-        rows=rows,
+        slots=np.concatenate([planned.table for planned in plan.services]),
         owners=owners,
         owner_names=tuple(owner_names),
         addresses=tuple(addresses),
@@ -163,10 +143,6 @@ def allocate_counters(
     free = (number for number in range(len(names) + len(used)) if number not in used)
     fresh = {name: next(free) for name in names if name not in kept}
     return kept | fresh, set(fresh.values())
-
-
-def _rows(planned: PlannedService) -> int:
-    return -(-planned.slots // 4)
 
 
 def _power_of_two(number: int) -> int:

@@ -68,6 +68,11 @@ def shift_of(size: int) -> int:
     return 64 - (size.bit_length() - 1)
 
 
+def size_of(shift: int) -> int:
+    """What ``shift_of`` was asked for."""
+    return 1 << (64 - shift)
+
+
 def _odd_numbers() -> Iterator[int]:
     """The same sequence of well-mixed odd multipliers every time (SplitMix64)."""
     state = 0

@@ -148,6 +148,13 @@ class Object:
             f"sizing map {name} to {entries}",
         )
 
+    def widen(self, name: str, value_bytes: int) -> None:
+        """Set the size of a map's values before load."""
+        _check(
+            self._bpf.bpf_map__set_value_size(self._map(name), ctypes.c_uint32(value_bytes)),
+            f"sizing the values of map {name} to {value_bytes} bytes",
+        )
+
     def set_data(self, section: str, value: bytes) -> None:
         """Give a data section its first content before load."""
         _check(

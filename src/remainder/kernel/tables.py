@@ -12,9 +12,10 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel import abi
 from remainder.kernel.abi import OwnerFlag
-from remainder.kernel.image import Capacity, Image
+from remainder.kernel.image import Image
+from remainder.kernel.layout import SEED, SLOT, Capacity, Layout, layout_of
 from remainder.kernel.libbpf import Map
 
 _MEMBARRIER: Final = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
@@ -31,17 +33,35 @@ _MEMBARRIER_CMD_GLOBAL: Final = 1
 _LONGER_THAN_A_PACKET_S: Final = 1.0  # by a factor of a million
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Half:
+    """Arrays over the memory of one half."""
+
+    head: npt.NDArray[np.void]
+    seeds: npt.NDArray[np.uint64]
+    services: npt.NDArray[np.void]
+    slots: npt.NDArray[np.uint16]
+    owners: npt.NDArray[np.void]
+
+    def fill(self, image: Image) -> None:
+        """Write an image; no packet may read this half meanwhile."""
+        _write(self.head["secret"][0], np.array(image.secret, dtype=np.uint64))
+        _write(self.seeds, image.seeds)
+        _write(self.services, image.services)
+        _write(self.slots, image.slots)
+        _write(self.owners, image.owners)
+
+
 class Tables:
-    """Seeds, services, rows and owners of a loaded program, mapped into this process."""
+    """Both halves of a loaded program's tables, mapped into this process."""
 
     def __init__(self, maps: Mapping[str, Map], capacity: Capacity) -> None:
         self.capacity = capacity
         self._live_memory = _mapped(maps["live"])
         self._live = abi.Live.from_buffer(self._live_memory)
-        self._seeds = _array(maps["seeds"], np.dtype("<u8"))
-        self._services = _array(maps["services"], abi.SERVICE)
-        self._rows = _array(maps["rows"], np.dtype("<u2"))
-        self._owners = _array(maps["owners"], abi.OWNER)
+        memory = _mapped(maps["halves"])
+        layout = layout_of(capacity)
+        self._halves = [_half(memory, half * layout.size, layout, capacity) for half in (0, 1)]
         self._addresses: dict[Address, list[int]] = {}
         self._lock = threading.Lock()
 
@@ -85,12 +105,7 @@ class Tables:
         """
         with self._lock:
             half = 1 - self.half
-            _fill(self._seeds, half, image.seeds)
-            _fill(self._services, half, image.services)
-            _fill(self._rows, half, image.rows)
-            _fill(self._owners, half, image.owners)
-            for word, value in enumerate(image.secret):
-                self._live.secret[half].v[word] = value
+            self._halves[half].fill(image)
             self._live.half = half
             self._addresses = _positions(image)
         wait_for_packets_in_flight()
@@ -99,10 +114,10 @@ class Tables:
         """A neighbour has this MAC now: one aligned store for each service it serves."""
         word = np.uint64(abi.raw(mac + bytes([OwnerFlag.RESOLVED, 0])))
         with self._lock:
-            start = self.half * self.capacity.owners
-            words = self._owners.view("<u8").reshape(len(self._owners), -1)
+            owners = self._halves[self.half].owners
+            words = owners.view("<u8").reshape(len(owners), -1)
             for position in self._addresses.get(address, ()):
-                words[start + position, 0] = word
+                words[position, 0] = word
 
 
 def wait_for_packets_in_flight() -> None:
@@ -131,13 +146,18 @@ def _mapped(kernel_map: Map) -> mmap.mmap:
     return mmap.mmap(kernel_map.fd, max(stride * kernel_map.max_entries, 1))
 
 
-def _array(kernel_map: Map, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
-    """The whole map as an array; the kernel pads elements to eight bytes, ours need none."""
-    memory = _mapped(kernel_map)
-    size = kernel_map.value_size * kernel_map.max_entries
-    return np.frombuffer(memory, dtype=dtype, count=size // dtype.itemsize)
+def _write(table: npt.NDArray[Any], content: npt.NDArray[Any]) -> None:
+    table[: len(content)] = content
 
 
-def _fill(table: npt.NDArray[np.generic], half: int, content: npt.NDArray[np.generic]) -> None:
-    start = half * (len(table) // 2)
-    table[start : start + len(content)] = content
+def _half(memory: mmap.mmap, at: int, layout: Layout, capacity: Capacity) -> _Half:
+    def table(dtype: np.dtype[Any], table_at: int, count: int) -> npt.NDArray[Any]:
+        return np.frombuffer(memory, dtype=dtype, count=count, offset=at + table_at)
+
+    return _Half(
+        head=table(abi.TABLES, 0, 1),
+        seeds=table(SEED, layout.seeds_at, capacity.buckets),
+        services=table(abi.SERVICE, layout.services_at, capacity.services),
+        slots=table(SLOT, layout.slots_at, capacity.slots),
+        owners=table(abi.OWNER, layout.owners_at, capacity.owners),
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from remainder.bench import micro
-from remainder.bench.micro import Trial, measure
+from remainder.bench.micro import Copy, Trial, measure
 from remainder.bench.packets import CLIENT, STRANGER, ack, template_of
 from remainder.flow import Flow
 from remainder.kernel.stopwatch import EVERY_PACKET_NEW, Lap, Template
@@ -42,7 +42,9 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trial(program: int, *, flows: int = 1, after: bytes | None = None) -> Trial:
-    return Trial(f"program {program}", program, TEMPLATE, flows, "forwarded", "tx", after=after)
+    return Trial(
+        f"program {program}", [Copy(program)], TEMPLATE, flows, "forwarded", "tx", after=after
+    )
 
 
 def counting(step: int, outcome: Outcome = Outcome.FORWARDED) -> Iterator[dict[Outcome, int]]:
@@ -54,7 +56,7 @@ def counting(step: int, outcome: Outcome = Outcome.FORWARDED) -> Iterator[dict[O
 
 
 def test_the_net_time_is_that_over_only_return() -> None:
-    (row,) = measure(FalseWatch(), ONLY_RETURN, [trial(OTHER)], rounds=5)
+    (row,) = measure(FalseWatch(), [ONLY_RETURN], [trial(OTHER)], rounds=5)
 
     assert (20.0,) * 5 == row.net_ns
     assert (30.0,) * 5 == row.floor_ns
@@ -64,34 +66,45 @@ def test_the_net_time_is_that_over_only_return() -> None:
 
 def test_every_round_runs_every_program_right_after_only_return() -> None:
     watch = FalseWatch()
-    measure(watch, ONLY_RETURN, [trial(OURS), trial(OTHER)], rounds=2)
+    measure(watch, [ONLY_RETURN], [trial(OURS), trial(OTHER)], rounds=2)
     warm = [OURS, OTHER]
 
     assert warm + 2 * [ONLY_RETURN, OURS, ONLY_RETURN, OTHER] == watch.ran
 
 
+def test_the_copies_of_a_program_take_turns() -> None:
+    watch = FalseWatch()
+    tried = trial(OURS)
+    tried.copies = [Copy(OURS), Copy(OTHER)]
+    (row,) = measure(watch, [ONLY_RETURN], [tried], rounds=4)
+
+    assert [OURS, OTHER] == watch.ran[:2]
+    assert 2 * [ONLY_RETURN, OTHER, ONLY_RETURN, OURS] == watch.ran[2:]
+    assert (20.0, 10.0, 20.0, 10.0) == row.net_ns
+
+
 def test_all_flows_are_met_before_the_clock_counts() -> None:
     watch = FalseWatch()
-    measure(watch, ONLY_RETURN, [trial(OURS, flows=3 * PACKETS)], rounds=1)
+    measure(watch, [ONLY_RETURN], [trial(OURS, flows=3 * PACKETS)], rounds=1)
 
     assert [OURS, OURS, OURS, ONLY_RETURN, OURS] == watch.ran
 
 
 def test_new_flows_need_one_warm_run() -> None:
     watch = FalseWatch()
-    measure(watch, ONLY_RETURN, [trial(OURS, flows=EVERY_PACKET_NEW)], rounds=1)
+    measure(watch, [ONLY_RETURN], [trial(OURS, flows=EVERY_PACKET_NEW)], rounds=1)
 
     assert [OURS, ONLY_RETURN, OURS] == watch.ran
 
 
 def test_another_verdict_is_a_fault() -> None:
-    (row,) = measure(FalseWatch(verdict="pass"), ONLY_RETURN, [trial(OURS)], rounds=1)
+    (row,) = measure(FalseWatch(verdict="pass"), [ONLY_RETURN], [trial(OURS)], rounds=1)
 
     assert "the verdict is pass, wanted tx" in (row.fault or "")
 
 
 def test_another_frame_than_the_models_is_a_fault() -> None:
-    (row,) = measure(FalseWatch(), ONLY_RETURN, [trial(OURS, after=b"other")], rounds=1)
+    (row,) = measure(FalseWatch(), [ONLY_RETURN], [trial(OURS, after=b"other")], rounds=1)
 
     assert "not the reference model's" in (row.fault or "")
 
@@ -109,8 +122,8 @@ def test_every_packet_must_have_been_counted_under_its_outcome(
 ) -> None:
     counted = counting(step, outcome)
     tried = trial(OURS)
-    tried.counted = lambda: next(counted)
-    (row,) = measure(FalseWatch(), ONLY_RETURN, [tried], rounds=2)
+    tried.copies = [Copy(OURS, lambda: next(counted))]
+    (row,) = measure(FalseWatch(), [ONLY_RETURN], [tried], rounds=2)
 
     assert (fault is None) == (row.fault is None)
     assert (fault or "") in (row.fault or "")
@@ -118,6 +131,6 @@ def test_every_packet_must_have_been_counted_under_its_outcome(
 
 def test_the_teller_hears_of_every_round() -> None:
     heard: list[int] = []
-    measure(FalseWatch(), ONLY_RETURN, [trial(OURS)], rounds=3, told=heard.append)
+    measure(FalseWatch(), [ONLY_RETURN], [trial(OURS)], rounds=3, told=heard.append)
 
     assert [1, 2, 3] == heard

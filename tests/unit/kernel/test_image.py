@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remainder.kernel import abi, image
-from remainder.kernel.image import Capacity
+from remainder.kernel.layout import Capacity
 from remainder.plan import Plan
 from tests.strategies import plans
 
@@ -19,7 +19,7 @@ def _image(plan: Plan) -> tuple[Capacity, image.Image]:
 
 @given(plans())
 def test_every_slot_leads_to_the_owner_of_the_plan(plan: Plan) -> None:
-    """Through first_slot, the rows and first_owner, as the kernel goes."""
+    """Through first_slot, the slots and first_owner, as the kernel goes."""
     _, made = _image(plan)
     for planned in plan.services:
         match = abi.match_of(
@@ -40,7 +40,7 @@ def test_every_slot_leads_to_the_owner_of_the_plan(plan: Plan) -> None:
 
         assert planned.slots == int(entry["slots"])
         for slot in range(planned.slots):
-            owner = first_owner + int(made.rows[first_slot + slot])
+            owner = first_owner + int(made.slots[first_slot + slot])
             assert (planned.name, planned.owner(slot).name) == made.owner_names[owner]
 
 
@@ -51,7 +51,7 @@ def test_an_image_fits_what_it_said_it_needs(plan: Plan) -> None:
 
     assert capacity.buckets == len(made.seeds)
     assert capacity.services == len(made.services)
-    assert capacity.rows * 4 == len(made.rows)
+    assert capacity.slots == len(made.slots)
     assert capacity.owners == len(made.owners)
     assert image.capacity_for(plan).holds(capacity)
 
