@@ -77,7 +77,7 @@ def ask(address: tuple[str, int], connections: int) -> dict[str, float]:
 
     ``connections`` is a multiple of BATCH.
     """
-    answered, begun_s, idle_s = 0, time.monotonic(), 0.0
+    answered, begun_s, idle_s = 0, time.monotonic(), _idle_s()
     try:
         while not batch(address, 1) and time.monotonic() < begun_s + FIRST_LIMIT_S:
             time.sleep(0.01)

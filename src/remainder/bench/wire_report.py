@@ -76,24 +76,15 @@ class WireReport:
     @property
     def faults(self) -> list[str]:
         """What is not as it should be, one sentence each."""
-        return [
-            *(f"{item.name}: {item.lost:,} packets were lost" for item in self.speeds if item.lost),
-            *(
-                f"{item.name}: {item.failed:,} connections had no answer"
-                for item in self.connections
-                if item.failed
-            ),
-            *(
-                f"{item.name}: the balancer received {item.packets:.1f} packets of a connection"
-                for item in self.connections
-                if (item is self.connections[0]) == (item.packets > _FEWEST_PACKETS)
-            ),
-            *(
-                f"{item.name}: {item.idle:.0%} of the time nobody worked for the connections"
-                for item in self.connections
-                if item.idle > MOST_IDLE
-            ),
+        lost = [
+            f"{item.name}: {item.lost:,} packets were lost" for item in self.speeds if item.lost
         ]
+        wrong = [
+            f"{item.name}: {fault}"
+            for item in self.connections
+            if (fault := _fault(item, balanced=item is not self.connections[0]))
+        ]
+        return lost + wrong
 
     @property
     def rows(self) -> dict[str, tuple[Speed | None, Connections | None]]:
@@ -102,6 +93,17 @@ class WireReport:
         connections: Mapping[str, Connections] = {item.name: item for item in self.connections}
         names = dict.fromkeys([*list(connections)[:1], *speeds, *connections])
         return {name: (speeds.get(name), connections.get(name)) for name in names}
+
+
+def _fault(item: Connections, *, balanced: bool) -> str | None:
+    """Why the numbers mean nothing; what comes first is the cause of the rest."""
+    if item.failed:
+        return f"{item.failed:,} connections had no answer"
+    if balanced != (item.packets > _FEWEST_PACKETS):
+        return f"the balancer received {item.packets:.1f} packets of a connection"
+    if item.idle > MOST_IDLE:
+        return f"{item.idle:.0%} of the time nobody worked for the connections"
+    return None
 
 
 def share(own: Sequence[float], first: Sequence[float]) -> float:

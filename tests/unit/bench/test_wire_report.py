@@ -65,7 +65,7 @@ def test_lost_packets_are_a_fault() -> None:
 @pytest.mark.parametrize(
     ("wrong", "fault"),
     [
-        (replace(HAPROXY, failed=1200), "1,200 connections had no answer"),
+        (replace(HAPROXY, failed=1200, packets=0.0), "1,200 connections had no answer"),
         (replace(HAPROXY, packets=0.0), "the balancer received 0.0 packets of a connection"),
         (replace(HAPROXY, idle=0.5), "50% of the time nobody worked for the connections"),
     ],
