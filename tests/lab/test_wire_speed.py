@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from remainder.bench import connections, wire
-from remainder.bench.wire_report import Connections, share
+from remainder.bench.wire_report import Connections
 from remainder.lab import tools
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.slow]
@@ -34,7 +34,7 @@ def connected() -> dict[str, Connections]:
     names = connections.available()
     if not tools.path_of("nft"):
         names = [name for name in names if name not in (NETDEV, CONNTRACK)]
-    return {item.name: item for item in connections.measure(names, rounds=2)}
+    return {item.name: item for item in connections.measure(names, rounds=ROUNDS)}
 
 
 def test_every_connection_is_answered(connected: dict[str, Connections]) -> None:
@@ -55,9 +55,12 @@ def test_the_balancer_sees_half_of_a_connection_unless_its_method_needs_all(
 
 
 def test_ours_is_far_from_haproxy(connected: dict[str, Connections]) -> None:
-    """Measured: 1.8 times the connections, a seventh of the time beyond a direct connection."""
+    """Measured: 1.6 times the connections, a fifth of the time beyond one without a balancer."""
     if HAPROXY not in connected:
         pytest.skip("haproxy is not installed; apt install haproxy")
 
-    assert share(connected[GENERIC].us, connected[HAPROXY].us) > 1.2
-    assert share(connected[OURS].us, connected[HAPROXY].us) > 1.1
+    ours, generic, haproxy = (min(connected[name].us) for name in (OURS, GENERIC, HAPROXY))
+
+    # The fastest round of each, since whatever else runs can only slow one down.
+    assert haproxy > 1.2 * generic
+    assert haproxy > 1.1 * ours
