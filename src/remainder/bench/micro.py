@@ -8,7 +8,7 @@ reference model names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from remainder.bench.cases import CLIENT_PORT, FIRST_VIP, FLOWS, PORT, Subject
 from remainder.bench.packets import CLIENT, ack, template_of
 from remainder.bench.report import Row
-from remainder.flow import Flow
+from remainder.flow import Address, Flow
 from remainder.kernel import counters, dataplane, image, libbpf
 from remainder.kernel.dataplane import Dataplane
 from remainder.kernel.oracle import OWN_MAC, made_up_macs
@@ -157,14 +157,18 @@ def trials_of(subjects: Sequence[Subject]) -> Iterator[list[Trial]]:
         yield [_trial(subject, loaded[id(subject.plan)]) for subject in subjects]
 
 
-def load(plan: Plan) -> Dataplane:
-    """The program as it runs for a file, with made-up MAC addresses; attached to nothing."""
+def load(plan: Plan, *, macs: Mapping[Address, bytes] | None = None) -> Dataplane:
+    """The program as it runs for a file; attached to nothing.
+
+    Where no MAC addresses of servers are given, they are made up; that of the host is always.
+    """
     capacity = image.capacity_for(plan)
     loaded = dataplane.load(capacity, image.features_of(plan))
     numbers, _ = image.allocate_counters(plan, {})
     tables = loaded.tables()
     tables.set_own_mac(OWN_MAC)
-    tables.publish(image.image_of(plan, capacity, counters=numbers, macs=made_up_macs(plan)))
+    known = made_up_macs(plan) if macs is None else macs
+    tables.publish(image.image_of(plan, capacity, counters=numbers, macs=known))
     return loaded
 
 

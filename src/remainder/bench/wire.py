@@ -23,7 +23,6 @@ from remainder.bench import micro
 from remainder.bench.cases import CLIENT_PORT, PORT, plan_for
 from remainder.bench.packets import CLIENT, template_of
 from remainder.bench.wire_report import Speed
-from remainder.errors import HostError
 from remainder.flow import Flow
 from remainder.frame import frame_of, internet_checksum
 from remainder.kernel import libbpf
@@ -38,6 +37,7 @@ from remainder.kernel.stopwatch import (
 )
 from remainder.lab import End, Host, Wire
 from remainder.lab.ethtool import gro_on
+from remainder.lab.nft import load_rules
 from remainder.plan import Plan
 
 ROUNDS: Final = 5
@@ -229,12 +229,7 @@ def _nft(*lines: str, forwarding: bool) -> Plane:
             servers=f"{{ {_TO_SERVERS} }}",
             macs="{ " + ", ".join(f"{number} : {mac}" for number in range(SERVERS)) + " }",
         )
-        try:
-            done = built.balancer.run(["nft", "-f", "-"], given=text)
-        except FileNotFoundError:
-            raise HostError("nft is not installed; apt install nftables") from None
-        if done.returncode:
-            raise HostError(f"nft refused its rules: {done.stderr.strip()}")
+        load_rules(built.balancer, text)
 
     return set_up
 

@@ -41,7 +41,7 @@ PEERS: Final = (
     "--want", type=click.Choice(["drop", "pass", "tx", "redirect"]), help="its verdict on it"
 )
 @click.option("--control", is_flag=True, help="the control plane instead: start, publish, check")
-@click.option("--wire", is_flag=True, help="packets per second through veths, beside nftables")
+@click.option("--wire", is_flag=True, help="packets and connections per second, beside others")
 @click.option(
     "--html", type=click.Path(path_type=Path), metavar="PATH", help="write a page with a picture"
 )
@@ -182,12 +182,18 @@ def _control(*, as_json: bool) -> None:
 
 
 def _wire(rounds: int, html: Path | None, *, as_json: bool) -> None:
-    from remainder.bench import machine, wire, wire_report  # noqa: PLC0415
+    from remainder.bench import connections, machine, wire, wire_report  # noqa: PLC0415
 
     with _progress(rounds) as told:
         speeds = wire.measure(rounds=rounds, told=told)
+    beside = connections.rounds_beside(rounds)
+    with _progress(beside) as told:
+        connected = connections.measure(rounds=beside, told=told)
     report = wire_report.WireReport(
-        machine.this_machine("veth pairs of a lab, native XDP unless said otherwise"), tuple(speeds)
+        machine.this_machine("veths of a lab, native XDP unless said otherwise"),
+        speeds=tuple(speeds),
+        connections=tuple(connected),
+        notes=tuple(connections.notes()),
     )
     plain = wire_report.as_plain(report)
     click.echo(json.dumps(plain, indent=2) if as_json else wire_report.as_text(report))

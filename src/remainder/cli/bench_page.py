@@ -12,7 +12,7 @@ from typing import Final
 
 from remainder.bench.machine import Machine
 from remainder.bench.report import Report, Row, machine_facts
-from remainder.bench.wire_report import Speed, WireReport
+from remainder.bench.wire_report import EXTRA, NATIVE, WireReport, extra
 
 _STYLE: Final = """
 :root { --ground: #fbfaf7; --ink: #23262b; --soft: #6d7178; --line: #cfcdc6;
@@ -35,6 +35,7 @@ td { padding: .1rem 1rem .1rem 0; vertical-align: top; }
 """
 
 _LEFT, _RIGHT, _ROW = 250, 800, 22
+_PACKETS_AT, _CONNECTIONS_AT, _PANEL = 280, 560, 200
 _TICKS: Final = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 
@@ -55,12 +56,14 @@ def page(report: Report) -> str:
 
 def wire_page(report: WireReport) -> str:
     """The whole page of ``--wire`` as HTML."""
+    said = (*((EXTRA, NATIVE) if report.connections else ()), *report.notes)
     return _whole(
         report.machine,
-        "<h1>Packets per second</h1>",
-        '<p class="soft">Million packets per second through a pair of veths, on one CPU that also '
-        "sends and counts them.</p>",
-        _bars(report.speeds),
+        "<h1>Packets and connections per second</h1>",
+        '<p class="soft">Through veths, on one CPU that also sends and counts the packets, and is '
+        "client and server of the connections.</p>",
+        _panels(report),
+        *(f'<p class="soft">{escape(line)}.</p>' for line in said),
     )
 
 
@@ -78,20 +81,52 @@ def _whole(machine: Machine, *parts: str) -> str:
     )
 
 
-def _bars(speeds: Sequence[Speed]) -> str:
-    most = max(item.mpps for item in speeds)
-    rows = []
-    for number, item in enumerate(speeds):
-        y, width = 8 + 28 * number, 440 * item.mpps / most
-        kind = "bad" if item.lost else "ours" if item.name.startswith("remainder") else "peer"
-        rows.append(
-            f'<text x="0" y="{y + 14}">{escape(item.name)}</text>'
-            f'<rect class="{kind}" x="290" y="{y}" width="{width:.1f}" height="18" rx="3"/>'
-            f'<text class="soft" x="{300 + width:.1f}" y="{y + 14}">{item.mpps:.2f}</text>'
-        )
+def _panels(report: WireReport) -> str:
+    """A row for each data plane; packets to the left, connections to the right."""
+    most_mpps = max(item.mpps for item in report.speeds)
+    most_connections = max((item.per_second for item in report.connections), default=1.0)
+    drawing = [
+        f'<text class="soft" x="{_PACKETS_AT}" y="14">million packets per second</text>',
+        f'<text class="soft" x="{_CONNECTIONS_AT}" y="14">connections per second, extra us</text>',
+    ]
+    for number, (name, (speed, connections)) in enumerate(report.rows.items()):
+        y = 26 + 28 * number
+        kind = "ours" if name.startswith("remainder") else "peer"
+        drawing.append(f'<text x="0" y="{y + 14}">{escape(name)}</text>')
+        if speed is not None:
+            drawing.append(
+                _bar(
+                    _PACKETS_AT,
+                    y,
+                    speed.mpps / most_mpps,
+                    "bad" if speed.lost else kind,
+                    f"{speed.mpps:.2f}",
+                )
+            )
+        if connections is not None:
+            first = report.connections[0]
+            beyond = extra(connections.us, first.us)
+            words = f"{connections.per_second:,.0f}"
+            drawing.append(
+                _bar(
+                    _CONNECTIONS_AT,
+                    y,
+                    connections.per_second / most_connections,
+                    "bad" if connections.failed else kind,
+                    words if connections is first else f"{words}  {beyond:+.1f} us",
+                )
+            )
     return (
-        f'<svg viewBox="0 0 880 {16 + 28 * len(rows)}" role="img" aria-label="packets per second">'
-        f"{''.join(rows)}</svg>"
+        f'<svg viewBox="0 0 880 {34 + 28 * len(report.rows)}" role="img" '
+        f'aria-label="packets and connections per second">{"".join(drawing)}</svg>'
+    )
+
+
+def _bar(x: int, y: int, share: float, kind: str, said: str) -> str:
+    width = _PANEL * share
+    return (
+        f'<rect class="{kind}" x="{x}" y="{y}" width="{width:.1f}" height="18" rx="3"/>'
+        f'<text class="soft" x="{x + 8 + width:.1f}" y="{y + 14}">{said}</text>'
     )
 
 

@@ -185,14 +185,23 @@ def _verdict(number: int) -> str:
 @contextmanager
 def stopwatch() -> Iterator[Stopwatch]:
     """A Stopwatch, on one CPU for as long as the block runs."""
-    allowed = os.sched_getaffinity(0)
     watch = Stopwatch()
+    try:
+        with on_one_cpu():
+            yield watch
+    finally:
+        watch.close()
+
+
+@contextmanager
+def on_one_cpu() -> Iterator[None]:
+    """Keep this thread, and the processes that it starts, on one CPU while the block runs."""
+    allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(allowed)})  # the last: interrupts like the first
     try:
-        yield watch
+        yield
     finally:
         os.sched_setaffinity(0, allowed)
-        watch.close()
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from remainder.errors import HostError
-from remainder.lab import tools
 from remainder.lab.balanced import Fleet
 from remainder.lab.host import Host
+from remainder.lab.nft import load_rules
 from remainder.lab.segment import Segment
 
 ROUTERS: Final = ("r1", "r2")
@@ -149,18 +148,13 @@ class Tiered(Fleet):
         text = _FIREWALL.replace("INTERFACES", interfaces)
         for name, router in self.routers.items():
             self.lower_firewall(name)
-            self._nft(router, text)
+            load_rules(router, text)
             # Without this, conntrack takes the middle of a session for its beginning.
             router.sysctl("net.netfilter.nf_conntrack_tcp_loose", 0)
 
     def lower_firewall(self, name: str) -> None:
         """Take a router's firewall away; nothing happens where there is none."""
-        self._nft(self.routers[name], "table inet firewall\ndelete table inet firewall")
-
-    def _nft(self, router: Host, text: str) -> None:
-        done = router.run([tools.find("nft"), "-f", "-"], given=text)
-        if done.returncode:
-            raise HostError(f"nft refused on {router.name}: {done.stderr.strip()}")
+        load_rules(self.routers[name], "table inet firewall\ndelete table inet firewall")
 
     def _member_line(self, name: str, weight: int | None, mode: str | None) -> str:
         more = "" if weight is None else f", weight = {weight}"

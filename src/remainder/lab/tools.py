@@ -9,17 +9,26 @@ from typing import Final
 
 from remainder.errors import HostError
 
-PACKAGES: Final[Mapping[str, str]] = {"keepalived": "keepalived", "nft": "nftables"}
+PACKAGES: Final[Mapping[str, str]] = {
+    "haproxy": "haproxy",
+    "keepalived": "keepalived",
+    "nft": "nftables",
+}
 """Program → its package under Debian and Ubuntu."""
 
 
 def find(name: str) -> str:
     """The path of a program.  Raises HostError if it is not installed."""
-    # The folders of root's programs are not in everybody's PATH, nor in every root's.
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    found = path_of(name)
     if found is None:
         raise HostError(
-            f"{name} is not installed, and the scene needs it; on Debian or Ubuntu: "
+            f"{name} is not installed, and is needed here; on Debian or Ubuntu: "
             f"apt-get install {PACKAGES[name]}"
         )
     return found
+
+
+def path_of(name: str) -> str | None:
+    """The path of a program, for whoever can do without it."""
+    # The folders of root's programs are not in everybody's PATH, nor in every root's.
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
