@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from remainder.selection.types import Table
+from remainder.selection.walk import FREE, walk
 
 DEFAULT_SLOTS: Final = 65_537
 
-_FREE: Final = -1
 _RANKED: Final = 256
 """How many of the last slots are found by their rank, since the walk to them would be long."""
 
@@ -71,17 +71,8 @@ def table(weights: Sequence[int], names: Sequence[str], slots: int | None = None
     places = [permutation(names[owner], slots) for owner in by_name]
     at = [offset for offset, _ in places]
     skips = [skip for _, skip in places]
-    filled = [_FREE] * slots
     walked = max(slots - _RANKED, 0)
-    for owner in order[:walked]:
-        slot, skip = at[owner], skips[owner]
-        while filled[slot] != _FREE:
-            slot += skip
-            if slot >= slots:
-                slot -= slots
-        filled[slot] = owner
-        at[owner] = slot
-    owners = np.asarray(filled, dtype=np.intp)
+    owners = np.asarray(walk(order[:walked], at, skips, slots), dtype=np.intp)
     _take_last(order[walked:], owners, at=at, skips=skips)
     return np.asarray(by_name, dtype=np.uint16)[owners]
 
@@ -95,7 +86,7 @@ def _take_last(
     of slots, which is a prime; the owner's best is the one with the fewest steps.
     """
     slots = len(owners)
-    free = np.flatnonzero(owners == _FREE)
+    free = np.flatnonzero(owners == FREE)
     start = np.array([at[owner] for owner in order])
     inverse = np.array([pow(skips[owner], -1, slots) for owner in order])
     steps = (free - start[:, None]) % slots * inverse[:, None] % slots
