@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import re
 import threading
@@ -166,6 +167,50 @@ def test_the_old_plan_answers_until_the_new_one_is_whole(monkeypatch: pytest.Mon
     loaded.close()
 
     assert asked > 3000
+
+
+def test_a_half_is_not_filled_while_packets_may_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``publish`` returns at once, and the next one waits for who read the half before it."""
+    left = threading.Event()
+    monkeypatch.setattr(running_tables, "wait_for_packets_in_flight", lambda: left.wait(60))
+    plan = _plan("src_ip", "modulo", 10, 2)
+    capacity = image.capacity_for(plan)
+    numbers, _ = image.allocate_counters(plan, {})
+    made = image.image_of(plan, capacity, counters=numbers, macs={})
+    loaded = dataplane.load(capacity, image.features_of(plan))
+    for again in (loaded, dataclasses.replace(loaded, found=True)):
+        left.clear()
+        tables = again.tables()
+        half = tables.half
+        if not again.found:
+            tables.publish(made)
+            half = tables.half
+        publisher = threading.Thread(target=tables.publish, args=(made,))
+        publisher.start()
+        publisher.join(0.2)
+        waited = publisher.is_alive() and tables.half == half
+        left.set()
+        publisher.join()
+
+        assert waited
+        assert tables.half == 1 - half
+    loaded.close()
+
+
+def test_where_the_kernel_does_not_wait_for_packets_the_clock_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With CPUs without a tick (nohz_full) membarrier is refused."""
+    slept: list[float] = []
+    monkeypatch.setattr(running_tables.time, "sleep", slept.append)
+    running_tables.wait_for_packets_in_flight()
+
+    assert [] == slept
+
+    monkeypatch.setattr(running_tables, "_MEMBARRIER_CMD_GLOBAL", 1 << 20)
+    running_tables.wait_for_packets_in_flight()
+
+    assert [running_tables._LONGER_THAN_A_PACKET_S] == slept
 
 
 def test_a_new_mac_is_used_at_once_and_by_every_service_of_the_server() -> None:

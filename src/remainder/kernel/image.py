@@ -153,10 +153,12 @@ def allocate_counters(
     """(counter of each owner, counters newly given out, to be set to zero).
 
     An owner that was there before keeps its counter, wherever it stands in the file.
+    None that was in use before is given to another: packets still count there until
+    the plan is published.  Maps of ``capacity_for`` have room for both.
     """
     names = [(planned.name, server.name) for planned in plan.services for server in planned.servers]
     kept = {name: before[name] for name in names if name in before}
-    used = set(kept.values())
+    used = set(before.values())
     free = (number for number in range(len(names) + len(used)) if number not in used)
     fresh = {name: next(free) for name in names if name not in kept}
     return kept | fresh, set(fresh.values())
