@@ -118,6 +118,8 @@ make_venv() {
 	say "installing Python packages into .venv (pip)"
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable "$package" </dev/null ||
 		stop "pip could not install the package (see above); it needs PyPI, or a mirror set with pip config"
+	[ ! -r "$(headers)" ] || compgen -G "src/remainder/selection/walk.*.so" >/dev/null ||
+		say "the loop that fills tables runs uncompiled, only slower; .venv/bin/pip install -v -e . tells why"
 	made_from | sha256sum >".venv/installed-$what"
 }
 

@@ -1,4 +1,4 @@
-"""The walk of Maglev: turn by turn, an owner goes on to its next free slot.
+"""The walk of Maglev: turn by turn, an owner goes on to the next slot that is free.
 
 Most of the time that a table takes is spent here, so the build compiles this
 module (scripts/compile_python.py) where it can.  Uncompiled it gives the same
@@ -7,25 +7,22 @@ Rule: lists of small integers and nothing else, which is what the compiler makes
 Twin: itself, as an interpreter reads it.
 """
 
-from typing import Final
 
-FREE: Final = -1
-"""Stands on a slot that nobody has."""
+def walk(order: list[int], offsets: list[int], skips: list[int], slots: int) -> list[int]:
+    """The slot that each turn takes; ``order`` says whose turn it is, at most ``slots`` times.
 
-
-def walk(order: list[int], at: list[int], skips: list[int], slots: int) -> list[int]:
-    """Who owns each slot when the owners of ``order`` have had their turns, one after the other.
-
-    Owner *i* begins on slot ``at[i]`` and goes ``skips[i]`` slots at a time;
-    ``at[i]`` is left on the last slot that it took.
+    Owner *i* begins on slot ``offsets[i]`` and goes ``skips[i]`` slots at a time.
     """
-    owners = [FREE] * slots
+    free = [True] * slots
+    at = offsets.copy()
+    taken: list[int] = []
     for owner in order:
         slot, skip = at[owner], skips[owner]
-        while owners[slot] >= 0:
+        while not free[slot]:
             slot += skip
             if slot >= slots:
                 slot -= slots
-        owners[slot] = owner
+        free[slot] = False
         at[owner] = slot
-    return owners
+        taken.append(slot)
+    return taken
