@@ -9,6 +9,7 @@ import threading
 import time
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
@@ -18,10 +19,12 @@ from remainder.flow import Flow
 from remainder.frame import frame_of
 from remainder.kernel import counters, dataplane, image
 from remainder.kernel import tables as running_tables
+from remainder.kernel.counters import Count
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
+from remainder.roles.running import RunningRole
 from tests.bpf.kernel import kernel
 
 pytestmark = pytest.mark.bpf
@@ -319,3 +322,48 @@ def test_a_larger_program_takes_the_counters_over() -> None:
         new.close()
 
     assert 1 == before[Outcome.FORWARDED].packets
+
+
+def test_who_stays_keeps_its_count_in_maps_of_another_size() -> None:
+    """Also where its old number is beyond the end of the new map."""
+    many, few = _plan("src_ip", "modulo", 1, 250), _plan("src_ip", "modulo", 249, 4)
+    large = dataclasses.replace(image.capacity_for(many), counters=4096)
+    old = dataplane.load(large, image.features_of(many))
+    new = dataplane.load(image.capacity_for(few), image.features_of(few))
+    numbers = {name: 3800 + at for at, name in enumerate(image.allocate_counters(many, {})[0])}
+    kept = Count(packets=7, bytes=420)
+    counters.write(old.maps["servers"], numbers["web", "s250"], kept)
+    role = SimpleNamespace(numbers=numbers)
+    RunningRole._move_counters(role, few, old, new)
+    numbers, fresh = image.allocate_counters(few, role.numbers)
+
+    assert {("web", "s249"), ("web", "s250")} == set(role.numbers)
+    assert kept == counters.read(new.maps["servers"], numbers["web", "s250"])
+    assert numbers["web", "s250"] not in fresh
+    for loaded in (old, new):
+        loaded.close()
+
+
+def test_a_server_that_comes_counts_from_its_first_packet() -> None:
+    """Its counter is at zero before the plan is current, and no other plan counts there."""
+    first, second = _plan("src_ip", "modulo", 10, 2), _plan("src_ip", "modulo", 20, 2)
+    frame = frame_of(_flows(1)[0], source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
+    capacity = image.capacity_for(first)
+    loaded = dataplane.load(capacity, image.features_of(first))
+    tables = loaded.tables()
+    tables.set_own_mac(OWN_MAC)
+    role = SimpleNamespace(
+        numbers={}, published=0, tables=tables, macs=made_up_macs(first) | made_up_macs(second)
+    )
+    for at in range(capacity.counters):
+        counters.write(loaded.maps["servers"], at, Count(packets=99))
+    for plan in (first, second, first, second):
+        before = dict(role.numbers)
+        RunningRole._publish(role, tables, loaded, plan)
+        loaded.run(frame)
+
+        assert not set(before.values()) & set(role.numbers.values())
+        assert [0, 1] == sorted(
+            count.packets for count in counters.servers(loaded.maps, role.numbers).values()
+        )
+    loaded.close()
