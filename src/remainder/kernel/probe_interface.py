@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from remainder.errors import HostError
+from remainder.flow import Address
 from remainder.kernel import netlink, state
 from remainder.kernel.dsr import silent_servers
 from remainder.plan import Plan
@@ -36,10 +37,13 @@ def _interface(name: str) -> str:
 
 def _servers(plan: Plan, interface: str) -> str:
     index = netlink.interface(interface).index
+    names: dict[Address, str] = {}
     for _, name, address in plan.reached:
-        reason = netlink.on_link(address, index)
-        if reason:
-            raise HostError(f"{name}: {reason}")
+        names.setdefault(address, name)
+    refused = netlink.off_link(names, index)
+    if refused is not None:
+        address, reason = refused
+        raise HostError(f"{names[address]}: {reason}")
     return "all"
 
 
