@@ -42,33 +42,61 @@ missing_packages() {
 		# A benchmark compares with it; nothing that is shown needs it.
 		[ "$1" = run ] || PATH=$has command -v haproxy >/dev/null || echo haproxy
 	fi
-	.venv/bin/python -c '' 2>/dev/null || find_python >/dev/null || echo python3 python3-venv
+	.venv/bin/python -c '' 2>/dev/null || find_python >/dev/null || echo python3 python3-venv libpython3-dev
+}
+
+# apt_install PACKAGE…: silent if it works, else apt's last words.
+apt_install() {
+	local log failed=0
+	say "installing $* (apt-get)"
+	log=$(mktemp)
+	{
+		apt-get update &&
+			DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+	} >"$log" 2>&1 </dev/null || failed=1
+	[ "$failed" = 0 ] || tail -n 5 "$log" >&2
+	rm -f "$log"
+	return "$failed"
 }
 
 # install_packages run|test
 install_packages() {
-	local missing log
+	local missing
 	missing=$(missing_packages "$1" | tr '\n' ' ')
 	[ -n "$missing" ] || return 0
 	command -v apt-get >/dev/null ||
 		stop "missing here: ${missing% } (by their Debian names); there is no apt-get, so install them by this system's own means"
 	[ "$EUID" -eq 0 ] ||
 		stop "missing here: ${missing% }; run: sudo apt-get install ${missing% }"
-	say "installing ${missing% } (apt-get)"
-	log=$(mktemp)
 	# shellcheck disable=SC2086  # a list of words
-	if ! {
-		apt-get update &&
-			DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $missing
-	} >"$log" 2>&1 </dev/null; then
-		tail -n 5 "$log" >&2
-		rm -f "$log"
+	apt_install $missing ||
 		stop "apt-get could not install ${missing% } (its last words are above); cure that, or install them by hand"
-	fi
-	rm -f "$log"
 	missing=$(missing_packages "$1" | tr '\n' ' ')
 	[ -z "$missing" ] ||
 		stop "still missing after apt-get: ${missing% }; Debian 12, Ubuntu 24.04 or newer have what is needed"
+}
+
+# Where the Python of .venv would have its headers.
+headers() { .venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("include") + "/Python.h")'; }
+
+# With headers the loop that fills tables is compiled; nothing else needs them.
+want_headers() {
+	local header
+	header=$(headers)
+	[ ! -r "$header" ] || return 0
+	# Debian's package is for Debian's Python alone.
+	if [ "$EUID" -eq 0 ] && command -v apt-get >/dev/null && [[ $header == /usr/include/* ]]; then
+		apt_install libpython3-dev || true
+	fi
+	[ -r "$header" ] ||
+		say "$header is missing (libpython3-dev), so the loop that fills tables runs uncompiled, only slower"
+}
+
+# What an installation is made from, and what was compiled of it.
+made_from() {
+	cat pyproject.toml hatch_build.py scripts/compile_python.py src/remainder/selection/walk.py
+	clang --version
+	find "$(headers)" src/remainder/selection/walk.*.so 2>/dev/null || true
 }
 
 # make_venv run|test: .venv holds the package and what it depends on, or also what tests it.
@@ -85,13 +113,16 @@ make_venv() {
 		"$python" -m venv --clear .venv
 		echo "$PWD $(.venv/bin/python -V)" >.venv/made-for
 	fi
-	wanted=$(cat pyproject.toml hatch_build.py | sha256sum)
+	wanted=$(made_from | sha256sum)
 	[ "$wanted" != "$(cat .venv/installed-test 2>/dev/null)" ] || return 0
 	[ "$wanted" != "$(cat ".venv/installed-$what" 2>/dev/null)" ] || return 0
+	want_headers
 	say "installing Python packages into .venv (pip)"
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable "$package" </dev/null ||
 		stop "pip could not install the package (see above); it needs PyPI, or a mirror set with pip config"
-	echo "$wanted" >".venv/installed-$what"
+	[ ! -r "$(headers)" ] || compgen -G "src/remainder/selection/walk.*.so" >/dev/null ||
+		say "the loop that fills tables runs uncompiled, only slower; .venv/bin/pip install -v -e . tells why"
+	made_from | sha256sum >".venv/installed-$what"
 }
 
 have_objects() {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import re
 import threading
 import time
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
@@ -17,10 +19,12 @@ from remainder.flow import Flow
 from remainder.frame import frame_of
 from remainder.kernel import counters, dataplane, image
 from remainder.kernel import tables as running_tables
+from remainder.kernel.counters import Count
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
+from remainder.roles.running import RunningRole
 from tests.bpf.kernel import kernel
 
 pytestmark = pytest.mark.bpf
@@ -168,6 +172,50 @@ def test_the_old_plan_answers_until_the_new_one_is_whole(monkeypatch: pytest.Mon
     assert asked > 3000
 
 
+def test_a_half_is_not_filled_while_packets_may_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``publish`` returns at once, and the next one waits for who read the half before it."""
+    left = threading.Event()
+    monkeypatch.setattr(running_tables, "wait_for_packets_in_flight", lambda: left.wait(60))
+    plan = _plan("src_ip", "modulo", 10, 2)
+    capacity = image.capacity_for(plan)
+    numbers, _ = image.allocate_counters(plan, {})
+    made = image.image_of(plan, capacity, counters=numbers, macs={})
+    loaded = dataplane.load(capacity, image.features_of(plan))
+    for again in (loaded, dataclasses.replace(loaded, found=True)):
+        left.clear()
+        tables = again.tables()
+        half = tables.half
+        if not again.found:
+            tables.publish(made)
+            half = tables.half
+        publisher = threading.Thread(target=tables.publish, args=(made,))
+        publisher.start()
+        publisher.join(0.2)
+        waited = publisher.is_alive() and tables.half == half
+        left.set()
+        publisher.join()
+
+        assert waited
+        assert tables.half == 1 - half
+    loaded.close()
+
+
+def test_where_the_kernel_does_not_wait_for_packets_the_clock_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With CPUs without a tick (nohz_full) membarrier is refused."""
+    slept: list[float] = []
+    monkeypatch.setattr(running_tables.time, "sleep", slept.append)
+    running_tables.wait_for_packets_in_flight()
+
+    assert [] == slept
+
+    monkeypatch.setattr(running_tables, "_MEMBARRIER_CMD_GLOBAL", 1 << 20)
+    running_tables.wait_for_packets_in_flight()
+
+    assert [running_tables._LONGER_THAN_A_PACKET_S] == slept
+
+
 def test_a_new_mac_is_used_at_once_and_by_every_service_of_the_server() -> None:
     """A neighbour moved: nothing is published, the next packet goes there, in every service."""
     one = _plan("src_ip", "modulo", 10, 1).services[0].service
@@ -277,3 +325,48 @@ def test_a_larger_program_takes_the_counters_over() -> None:
         new.close()
 
     assert 1 == before[Outcome.FORWARDED].packets
+
+
+def test_who_stays_keeps_its_count_in_maps_of_another_size() -> None:
+    """Also where its old number is beyond the end of the new map."""
+    many, few = _plan("src_ip", "modulo", 1, 250), _plan("src_ip", "modulo", 249, 4)
+    large = dataclasses.replace(image.capacity_for(many), counters=4096)
+    old = dataplane.load(large, image.features_of(many))
+    new = dataplane.load(image.capacity_for(few), image.features_of(few))
+    numbers = {name: 3800 + at for at, name in enumerate(image.allocate_counters(many, {})[0])}
+    kept = Count(packets=7, bytes=420)
+    counters.write(old.maps["servers"], numbers["web", "s250"], kept)
+    role = SimpleNamespace(numbers=numbers)
+    RunningRole._move_counters(role, few, old, new)
+    numbers, fresh = image.allocate_counters(few, role.numbers)
+
+    assert {("web", "s249"), ("web", "s250")} == set(role.numbers)
+    assert kept == counters.read(new.maps["servers"], numbers["web", "s250"])
+    assert numbers["web", "s250"] not in fresh
+    for loaded in (old, new):
+        loaded.close()
+
+
+def test_a_server_that_comes_counts_from_its_first_packet() -> None:
+    """Its counter is at zero before the plan is current, and no other plan counts there."""
+    first, second = _plan("src_ip", "modulo", 10, 2), _plan("src_ip", "modulo", 20, 2)
+    frame = frame_of(_flows(1)[0], source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
+    capacity = image.capacity_for(first)
+    loaded = dataplane.load(capacity, image.features_of(first))
+    tables = loaded.tables()
+    tables.set_own_mac(OWN_MAC)
+    role = SimpleNamespace(
+        numbers={}, published=0, tables=tables, macs=made_up_macs(first) | made_up_macs(second)
+    )
+    for at in range(capacity.counters):
+        counters.write(loaded.maps["servers"], at, Count(packets=99))
+    for plan in (first, second, first, second):
+        before = dict(role.numbers)
+        RunningRole._publish(role, tables, loaded, plan)
+        loaded.run(frame)
+
+        assert not set(before.values()) & set(role.numbers.values())
+        assert [0, 1] == sorted(
+            count.packets for count in counters.servers(loaded.maps, role.numbers).values()
+        )
+    loaded.close()

@@ -19,22 +19,31 @@ ELF: Final = b"\x7fELF"
 EM_BPF: Final = 247
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
+def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False
-    )
+        [str(word) for word in command], cwd=cwd, env={**os.environ, **environment},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
     assert 0 == done.returncode, done.stdout + done.stderr
 
-    return done.stdout
+    return done.stdout + done.stderr
 
 
-def pip(*arguments: str | Path) -> str:
+def pip(*arguments: str | Path, **environment: str) -> str:
     """pip, kept from fetching anything."""
     return run(
         sys.executable, "-m", "pip", *arguments,
-        "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check",
+        "--no-deps", "--no-index", "--disable-pip-version-check", **environment,
     )  # fmt: skip
+
+
+def platform() -> str:
+    return sysconfig.get_platform().replace("-", "_").replace(".", "_")
+
+
+def has_headers() -> bool:
+    return (Path(sysconfig.get_path("include")) / "Python.h").exists()
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +61,17 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip("wheel", "--no-build-isolation", "--wheel-dir", folder, sdist)
     (archive,) = folder.iterdir()
     return archive
+
+
+@pytest.fixture(scope="module")
+def uncompiled(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """(The same where nothing for Python can be compiled, what the build said)."""
+    folder = tmp_path_factory.mktemp("uncompiled")
+    said = pip(
+        "wheel", "--verbose", "--no-build-isolation", "--wheel-dir", folder, sdist, CC="false"
+    )
+    (archive,) = folder.iterdir()
+    return archive, said
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +104,32 @@ def test_the_objects_do_not_tell_where_they_were_compiled(wheel: Path) -> None:
     assert not [content for content in objects if b"/tmp" in content or b"/home" in content]
 
 
-def test_the_wheel_is_for_machines_that_can_load_its_objects(wheel: Path) -> None:
-    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+def test_the_wheel_is_for_the_python_and_machine_that_can_load_what_is_compiled(
+    wheel: Path,
+) -> None:
+    if not has_headers():
+        pytest.skip("compiled: Python has no headers here")
+    version = "".join(map(str, sys.version_info[:2]))
+    with zipfile.ZipFile(wheel) as archive:
+        (extension,) = (name for name in archive.namelist() if name.endswith(".so"))
+        content = archive.read(extension)
 
-    assert wheel.name.endswith(f"-py3-none-{platform}.whl")
+    assert f"remainder/selection/walk{sysconfig.get_config_var('EXT_SUFFIX')}" == extension
+    assert b"/tmp" not in content
+    assert wheel.name.endswith(f"-cp{version}-cp{version}-{platform()}.whl")
+
+
+def test_without_a_compiler_for_python_the_wheel_is_for_any_python_3_and_says_why(
+    uncompiled: tuple[Path, str],
+) -> None:
+    wheel, said = uncompiled
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+
+    assert "remainder/selection/walk.py" in names
+    assert not [name for name in names if name.endswith(".so")]
+    assert wheel.name.endswith(f"-py3-none-{platform()}.whl")
+    assert 1 == said.count("remainder: runs uncompiled, only slower: ")
 
 
 def test_the_wheel_carries_all_licences(wheel: Path) -> None:
@@ -108,5 +150,19 @@ def test_what_is_installed_has_the_command(installed: Path) -> None:
         f"assert remainder.__file__.startswith({str(installed)!r}); "
         f"d, = m.distributions(name='remainder', path=[{str(installed)!r}]); "
         "e, = d.entry_points; assert e.name == 'remainder'; assert callable(e.load())",
+        cwd=installed,
+    )  # fmt: skip
+
+
+def test_what_is_installed_fills_a_table_compiled(installed: Path) -> None:
+    if not has_headers():
+        pytest.skip("compiled: Python has no headers here")
+
+    run(
+        sys.executable, "-c",
+        "from remainder.selection import maglev, walk; "
+        f"assert walk.__file__.startswith({str(installed)!r}); "
+        "assert walk.__file__.endswith('.so'); "
+        "assert maglev.table([1, 1], ['a', 'b'], 7).tolist().count(0) in (3, 4)",
         cwd=installed,
     )  # fmt: skip

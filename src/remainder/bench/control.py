@@ -26,7 +26,7 @@ from remainder.kernel import dataplane, image
 from remainder.kernel.oracle import made_up_macs
 from remainder.lab import Host, OneService, one_service
 from remainder.plan import Plan, make_plan
-from remainder.selection import maglev
+from remainder.selection import maglev, walk
 
 TRIALS: Final = 5
 SERVERS: Final = 1_000
@@ -105,9 +105,11 @@ def large_config(*, services: int, servers: int, key: str, table: str) -> Config
     )  # fmt: skip
 
 
-def _median_ms(work: Callable[[], object]) -> float:
+def _median_ms(work: Callable[[], object], *, before: Callable[[], object] = lambda: None) -> float:
+    """The time of ``work``; ``before`` goes ahead of each trial and is not timed."""
     took = []
     for _ in range(TRIALS):
+        before()
         begun_s = time.perf_counter()
         work()
         took.append(time.perf_counter() - begun_s)
@@ -120,7 +122,8 @@ def _tables() -> list[Figure]:
     many = large_config(services=SERVICES, servers=4, key=_SUM, table="modulo")
     return [
         Figure(
-            f"fill of a Maglev table, {maglev.DEFAULT_SLOTS:,} slots × {SERVERS:,} servers",
+            f"fill of a Maglev table, {maglev.DEFAULT_SLOTS:,} slots × {SERVERS:,} servers"
+            f"{', uncompiled' * walk.__file__.endswith('.py')}",
             _median_ms(lambda: maglev.table([1] * SERVERS, names)),
             "ms",
         ),
@@ -130,7 +133,7 @@ def _tables() -> list[Figure]:
 
 
 def _publication(name: str, config: Config) -> list[Figure]:
-    """From a new file in memory to packets that see it."""
+    """From a new file in memory to packets that see it, and to the next one."""
     plan = make_plan(config)
     loaded = dataplane.load(image.capacity_for(plan), image.features_of(plan))
     numbers, _ = image.allocate_counters(plan, {})
@@ -140,17 +143,26 @@ def _publication(name: str, config: Config) -> list[Figure]:
     def publish(plan: Plan) -> None:
         tables.publish(image.image_of(plan, loaded.capacity, counters=numbers, macs=macs))
 
+    def publish_and_wait() -> None:
+        publish(make_plan(config))
+        tables.wait_for_readers()
+
+    def timed(work: Callable[[], object]) -> float:
+        return _median_ms(work, before=tables.wait_for_readers)
+
     try:
         return [
             Figure(f"plan of {name}", _median_ms(lambda: make_plan(config)), "ms"),
-            Figure(f"publication of {name}, planned", _median_ms(lambda: publish(plan)), "ms"),
+            Figure(f"publication of {name}, planned", timed(lambda: publish(plan)), "ms"),
             Figure(
                 f"publication of {name}, plan included",
-                _median_ms(lambda: publish(make_plan(config))),
+                timed(lambda: publish(make_plan(config))),
                 "ms",
             ),
+            Figure("  until no packet reads the tables before", timed(publish_and_wait), "ms"),
         ]
     finally:
+        tables.wait_for_readers()
         loaded.close()
 
 
@@ -162,6 +174,7 @@ def _cold() -> list[Figure]:
             "where, from cold": ["where", str(path), "198.51.100.7:1234", "203.0.113.10:80"],
             "check --no-host, from cold": ["check", str(path), "--no-host"],
             "check with this host, from cold": ["check", str(path)],
+            "check with this host and an interface": ["check", str(path), "--interface", "lo"],
         }
         return [
             Figure(name, _median_ms(lambda words=words: _run(words)), "ms")  # type: ignore[misc]

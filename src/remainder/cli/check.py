@@ -33,7 +33,9 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
     """
     try:
         config = load(file)
-        plan = make_plan(config)
+        tiers = tiers_of(config)
+        services = [tier.plan for tier in tiers if tier.kind == "service"]
+        plan = services[0] if services else make_plan(config)
     except ConfigError as error:
         if as_json:
             click.echo(
@@ -42,7 +44,6 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
                 )
             )
         raise
-    tiers = tiers_of(config)
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.services]
     found = [(item.name, skew) for item in planned for skew in skews(item.service)]
     host = [] if no_host else _host(config, plan, interface, node)
@@ -54,7 +55,7 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
 
 def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[dict[str, Any]]:
     """Try what this node would run; a node that the file does not name tries to balance."""
-    from remainder.kernel.probe import probe  # noqa: PLC0415  (netlink is slow to import)
+    from remainder.kernel.probe import probe  # noqa: PLC0415  (needs libbpf)
 
     named = nodes_of(config)
     parts = (

@@ -56,6 +56,8 @@ class Dataplane:
     maps: Mapping[str, Map]
     capacity: Capacity
     features: Feature
+    found: bool = False
+    """By its pins: packets may be going through it."""
 
     @property
     def program_id(self) -> int:
@@ -78,7 +80,7 @@ class Dataplane:
 
     def tables(self) -> Tables:
         """The tables, mapped for writing."""
-        return Tables(self.maps, self.capacity)
+        return Tables(self.maps, self.capacity, read=self.found)
 
     def run(self, frame: bytes) -> tuple[int, bytes]:
         """One frame through the program, off the wire: (XDP verdict, frame afterwards)."""
@@ -162,6 +164,7 @@ def from_pins(folder: Path, role: Role) -> Dataplane:
             counters=maps["servers"].max_entries,
         ),
         features=Feature(settings.features),
+        found=True,
     )
 
 

@@ -54,10 +54,11 @@ def silent_servers(plan: Plan, interface: Interface, macs: Mapping[Address, byte
     Empty where it cannot be asked: without CAP_NET_RAW, or without an address
     of our own on the interface.
     """
+    here = netlink.addresses_on(interface.index)
     own = {
         version: [
             address
-            for address in netlink.addresses_on(interface.index)
+            for address in here
             if address.version == version and address not in plan.vips and not address.is_link_local
         ]
         for version in (4, 6)
@@ -69,6 +70,8 @@ def silent_servers(plan: Plan, interface: Interface, macs: Mapping[Address, byte
         if address in macs and own[vip.version]:
             silent = Silent(service, name, address, vip)
             waiting.setdefault((vip, macs[address]), silent)
+    if not waiting:
+        return []
     try:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as packets:
             packets.bind((interface.name, 0))

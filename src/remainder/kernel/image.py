@@ -6,9 +6,9 @@ Twin: bpf/maps.h.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,13 @@ from remainder.plan import ANY_ADDRESS, Plan, PlannedService
 from remainder.selection.siphash import initial_state
 
 _MOST_SPARE_SLOTS: Final = 1 << 22  # 8 MiB
+# As plain numbers: an enum's own arithmetic takes longer than all the rest of an entry.
+_HASHED: Final = int(ServiceFlag.HASHED)
+_FORWARD_FRAGMENTS: Final = int(ServiceFlag.FORWARD_FRAGMENTS)
+_DROP_FRAGMENTS: Final = int(ServiceFlag.DROP_FRAGMENTS)
+_FLAGS_AT: Final = 48  # bits: behind the six bytes of the MAC address
+_RESOLVED: Final = int(OwnerFlag.RESOLVED) << _FLAGS_AT
+_SELF: Final = int(OwnerFlag.SELF) << _FLAGS_AT
 
 OwnerName = tuple[str, str]
 """(service name, server name): who a counter belongs to."""
@@ -90,40 +97,28 @@ def image_of(
     macs: Mapping[Address, bytes],
 ) -> Image:
     """Lay a plan out for maps of this capacity (which must hold it)."""
-    entries = [_entry(planned) for planned in plan.services]
+    entries: list[Entry] = []
     owner_names: list[OwnerName] = []
     addresses: list[Address | None] = []
     first_slot = 0
-    for entry, planned in zip(entries, plan.services, strict=True):
-        entry["first_slot"], entry["first_owner"] = first_slot, len(owner_names)
+    for planned in plan.services:
+        entries.append(_entry(planned, first_slot=first_slot, first_owner=len(owner_names)))
         first_slot += planned.slots
         owner_names += [(planned.name, server.name) for server in planned.servers]
         addresses += [server.ip for server in planned.servers]
     entries += _markers(plan)
     seeds, places = index.build(
-        [
-            index.IndexKey(int(entry["vip_hi"]), int(entry["vip_lo"]), int(entry["match"]))
-            for entry in entries
-        ],
+        [index.IndexKey(entry.vip_hi, entry.vip_lo, entry.match) for entry in entries],
         buckets=capacity.buckets,
         places=capacity.services,
     )
     services = np.zeros(capacity.services, dtype=abi.SERVICE)
-    for entry, place in zip(entries, places, strict=True):
-        services[place] = entry
-    owners = np.zeros(len(owner_names), dtype=abi.OWNER)
-    for number, (name, address) in enumerate(zip(owner_names, addresses, strict=True)):
-        owners[number]["counter"] = counters[name]
-        if address is not None and address in macs:
-            owners[number]["mac"] = np.frombuffer(macs[address], dtype=np.uint8)
-            owners[number]["flags"] |= OwnerFlag.RESOLVED
-        if plan.node is not None and name[1] == plan.node:
-            owners[number]["flags"] |= OwnerFlag.SELF
+    services[places] = np.array(entries, dtype=abi.SERVICE)
     return Image(
         seeds=np.asarray(seeds, dtype=np.uint64),
         services=services,
         slots=np.concatenate([planned.table for planned in plan.services]),
-        owners=owners,
+        owners=_owners(owner_names, addresses, counters=counters, macs=macs, node=plan.node),
         owner_names=tuple(owner_names),
         addresses=tuple(addresses),
         secret=initial_state(plan.secret) if plan.secret else (0, 0, 0, 0),
@@ -136,10 +131,12 @@ def allocate_counters(
     """(counter of each owner, counters newly given out, to be set to zero).
 
     An owner that was there before keeps its counter, wherever it stands in the file.
+    None that was in use before is given to another: packets still count there until
+    the plan is published.  Maps of ``capacity_for`` have room for both.
     """
     names = [(planned.name, server.name) for planned in plan.services for server in planned.servers]
     kept = {name: before[name] for name in names if name in before}
-    used = set(kept.values())
+    used = set(before.values())
     free = (number for number in range(len(names) + len(used)) if number not in used)
     fresh = {name: next(free) for name in names if name not in kept}
     return kept | fresh, set(fresh.values())
@@ -156,33 +153,78 @@ def _vip(address: Address) -> tuple[int, int]:
     return abi.raw(address.packed[:8]), abi.raw(address.packed[8:])
 
 
-def _blank(address: Address, *, port: int, protocol: int) -> np.ndarray:
-    entry = np.zeros((), dtype=abi.SERVICE)
-    entry["vip_hi"], entry["vip_lo"] = _vip(address)
-    entry["match"] = abi.match_of(port=port, protocol=protocol, version=address.version)
-    return entry
+class Entry(NamedTuple):
+    """A service as the kernel finds it: the fields of ``abi.SERVICE``, in its order."""
+
+    vip_hi: int
+    vip_lo: int
+    match: int
+    slots: int = 0
+    first_slot: int = 0
+    first_owner: int = 0
+    src_ip_mask: int = 0
+    dst_ip_mask: int = 0
+    ports_mask: int = 0
+    protocol_mask: int = 0
+    flags: int = 0
+    method: int = 0
+    pad: int = 0
+    power: tuple[int, int, int] = (0, 0, 0)
+    pad2: int = 0
 
 
-def _entry(planned: PlannedService) -> np.ndarray:
-    service, key = planned.service, planned.key
-    entry = _blank(service.ip, port=service.port_number or 0, protocol=service.protocol_number or 0)
+def _entry(planned: PlannedService, *, first_slot: int, first_owner: int) -> Entry:
+    service, fields = planned.service, planned.key.fields
+    vip_hi, vip_lo = _vip(service.ip)
     ones = 0xFFFF_FFFF
-    entry["slots"] = planned.slots
-    entry["src_ip_mask"] = ones if "src_ip" in key.fields else 0
-    entry["dst_ip_mask"] = ones if "dst_ip" in key.fields else 0
-    entry["ports_mask"] = (0x0000_FFFF if "src_port" in key.fields else 0) | (
-        0xFFFF_0000 if "dst_port" in key.fields else 0
+    power = pow(2, 32, planned.slots)
+    return Entry(
+        vip_hi,
+        vip_lo,
+        abi.match_of(
+            port=service.port_number or 0,
+            protocol=service.protocol_number or 0,
+            version=service.ip.version,
+        ),
+        slots=planned.slots,
+        first_slot=first_slot,
+        first_owner=first_owner,
+        src_ip_mask=ones if "src_ip" in fields else 0,
+        dst_ip_mask=ones if "dst_ip" in fields else 0,
+        ports_mask=(0x0000_FFFF if "src_port" in fields else 0)
+        | (0xFFFF_0000 if "dst_port" in fields else 0),
+        protocol_mask=0xFF if "protocol" in fields else 0,
+        flags=(_HASHED if planned.key.hashed else 0)
+        | (_FORWARD_FRAGMENTS if service.fragments == "forward" else 0),
+        method=METHODS[service.method].number,
+        power=(power, power**2 % planned.slots, power**3 % planned.slots),
     )
-    entry["protocol_mask"] = 0xFF if "protocol" in key.fields else 0
-    entry["flags"] = (ServiceFlag.HASHED if key.hashed else 0) | (
-        ServiceFlag.FORWARD_FRAGMENTS if service.fragments == "forward" else 0
-    )
-    entry["method"] = METHODS[service.method].number
-    entry["power"] = [pow(2, 32 * limb, planned.slots) for limb in (1, 2, 3)]
-    return entry
 
 
-def _markers(plan: Plan) -> list[np.ndarray]:
+def _marker(address: Address, *, protocol: int, flags: int) -> Entry:
+    match = abi.match_of(port=0, protocol=protocol, version=address.version)
+    return Entry(*_vip(address), match, flags=flags)
+
+
+def _owners(
+    names: Sequence[OwnerName],
+    addresses: Sequence[Address | None],
+    *,
+    counters: Mapping[OwnerName, int],
+    macs: Mapping[Address, bytes],
+    node: str | None,
+) -> npt.NDArray[np.void]:
+    """The array of ``abi.OWNER``, made as its words: MAC and flags, then the counter."""
+    found = [macs.get(address) if address is not None else None for address in addresses]
+    words = np.empty((len(names), 2), dtype="<u8")
+    words[:, 0] = [abi.raw(mac) | _RESOLVED if mac is not None else 0 for mac in found]
+    words[:, 1] = [counters[name] for name in names]
+    if node is not None:
+        words[[name[1] == node for name in names], 0] |= _SELF
+    return words.view(abi.OWNER).reshape(len(names))
+
+
+def _markers(plan: Plan) -> list[Entry]:
     """Entries without slots, for VIPs that no any/any service covers.
 
     (VIP, any, any) makes the VIP known; (VIP, any, protocol) makes fragments
@@ -198,13 +240,11 @@ def _markers(plan: Plan) -> list[np.ndarray]:
         if any(claim in plan.by_claim for claim in anything):
             continue
         protocols = with_port[address]
-        marker = _blank(address, port=0, protocol=0)
-        if None in protocols:
-            marker["flags"] = ServiceFlag.DROP_FRAGMENTS
-        markers.append(marker)
-        for protocol in sorted(protocol for protocol in protocols if protocol is not None):
-            if (address, None, protocol) not in plan.by_claim:
-                marker = _blank(address, port=0, protocol=protocol)
-                marker["flags"] = ServiceFlag.DROP_FRAGMENTS
-                markers.append(marker)
+        drop = _DROP_FRAGMENTS if None in protocols else 0
+        markers.append(_marker(address, protocol=0, flags=drop))
+        markers += [
+            _marker(address, protocol=protocol, flags=_DROP_FRAGMENTS)
+            for protocol in sorted(protocol for protocol in protocols if protocol is not None)
+            if (address, None, protocol) not in plan.by_claim
+        ]
     return markers

@@ -44,15 +44,16 @@ def build(keys: Sequence[IndexKey], *, buckets: int, places: int) -> tuple[list[
     """
     bucket_shift, place_shift = shift_of(buckets), shift_of(places)
     members: list[list[int]] = [[] for _ in range(buckets)]
-    for number, key in enumerate(keys):
-        members[key.mixed >> bucket_shift].append(number)
+    mixed_of = [key.mixed for key in keys]
+    for number, mixed in enumerate(mixed_of):
+        members[mixed >> bucket_shift].append(number)
     seeds, place_of, taken = [1] * buckets, [0] * len(keys), [False] * places
     for bucket in sorted(range(buckets), key=lambda at: len(members[at]), reverse=True):
-        mixed = [keys[number].mixed for number in members[bucket]]
-        if not mixed:
+        values = [mixed_of[number] for number in members[bucket]]
+        if not values:
             break
         for seed in _odd_numbers():
-            found = [((value * seed) & _MASK) >> place_shift for value in mixed]
+            found = [((value * seed) & _MASK) >> place_shift for value in values]
             if len(set(found)) == len(found) and not any(taken[place] for place in found):
                 break
         else:

@@ -194,23 +194,31 @@ def remove_address(index: int, address: Address) -> None:
                 raise HostError(f"taking {address} off the interface: {error.args[-1]}") from None
 
 
-def on_link(address: Address, index: int) -> str | None:
-    """Why a server cannot be reached on the segment of an interface; None if it can."""
+def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str] | None:
+    """The first address that is not on the segment of an interface, and why; None if all are."""
     with netlink() as route:
-        try:
-            found = route.route("get", dst=str(address), family=_FAMILY[address.version])
-        except NetlinkError:
-            return f"there is no route to {address}"
-        message = next(iter(found))
-        if message["type"] == 2:
-            return f"{address} is an address of this machine"
-        if message.get("gateway") or message.get("via"):
-            return f"{address} is behind the gateway {message.get('gateway')}, not on the segment"
-        out = message.get("oif")
-        if out != index:
-            link = route.get_links(out)[0]
-            if link.get("link") != index:  # a VLAN of our interface is fine
-                return f"{address} is reached through {link.get('ifname')}"
+        for address in addresses:
+            reason = _off_link(route, address, index)
+            if reason:
+                return address, reason
+    return None
+
+
+def _off_link(route: IPRoute, address: Address, index: int) -> str | None:
+    try:
+        found = route.route("get", dst=str(address), family=_FAMILY[address.version])
+    except NetlinkError:
+        return f"there is no route to {address}"
+    message = next(iter(found))
+    if message["type"] == 2:
+        return f"{address} is an address of this machine"
+    if message.get("gateway") or message.get("via"):
+        return f"{address} is behind the gateway {message.get('gateway')}, not on the segment"
+    out = message.get("oif")
+    if out != index:
+        link = route.get_links(out)[0]
+        if link.get("link") != index:  # a VLAN of our interface is fine
+            return f"{address} is reached through {link.get('ifname')}"
     return None
 
 

@@ -53,9 +53,13 @@ class _Half:
 
 
 class Tables:
-    """Both halves of a loaded program's tables, mapped into this process."""
+    """Both halves of a loaded program's tables, mapped into this process.
 
-    def __init__(self, maps: Mapping[str, Map], capacity: Capacity) -> None:
+    ``read`` says that packets may be reading either half already: another
+    process may have published and died.
+    """
+
+    def __init__(self, maps: Mapping[str, Map], capacity: Capacity, *, read: bool) -> None:
         self.capacity = capacity
         self._live_memory = _mapped(maps["live"])
         self._live = abi.Live.from_buffer(self._live_memory)
@@ -64,6 +68,7 @@ class Tables:
         self._halves = [_half(memory, half * layout.size, layout, capacity) for half in (0, 1)]
         self._addresses: dict[Address, list[int]] = {}
         self._lock = threading.Lock()
+        self._readers = _leaving() if read else None
 
     @property
     def half(self) -> int:
@@ -101,14 +106,23 @@ class Tables:
     def publish(self, image: Image) -> None:
         """Make an image the current one: fill the other half, then one 64-bit store.
 
-        On return no packet reads the half that was current before.
+        On return every packet that comes reads the image.  Packets that came
+        before may still read the half that was current; ``wait_for_readers``
+        waits for them, and so does the next publication before it fills.
         """
+        self.wait_for_readers()
         with self._lock:
             half = 1 - self.half
             self._halves[half].fill(image)
             self._live.half = half
             self._addresses = _positions(image)
-        wait_for_packets_in_flight()
+        self._readers = _leaving()
+
+    def wait_for_readers(self) -> None:
+        """Return when no packet reads the half that is not current."""
+        if self._readers is not None:
+            self._readers.join()
+            self._readers = None
 
     def set_mac(self, address: Address, mac: bytes) -> None:
         """A neighbour has this MAC now: one aligned store for each service it serves."""
@@ -120,16 +134,23 @@ class Tables:
                 words[position, 0] = word
 
 
+def _leaving() -> threading.Thread:
+    """Begins to wait until the packets of this moment have left: milliseconds, on the side."""
+    waiting = threading.Thread(target=wait_for_packets_in_flight, daemon=True)
+    waiting.start()
+    return waiting
+
+
 def wait_for_packets_in_flight() -> None:
     """Return when every packet that was being handled at the call has left the program.
 
     XDP programs run under RCU, and membarrier's global form waits for it.
+    A kernel whose CPUs run without a tick (nohz_full) refuses it.
     """
     number = _MEMBARRIER.get(os.uname().machine)
-    if number is None:
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    if number is None or call(number, _MEMBARRIER_CMD_GLOBAL, 0, 0) != 0:
         time.sleep(_LONGER_THAN_A_PACKET_S)
-    else:
-        ctypes.CDLL(None, use_errno=True).syscall(number, _MEMBARRIER_CMD_GLOBAL, 0, 0)
 
 
 def _positions(image: Image) -> dict[Address, list[int]]:

@@ -17,6 +17,7 @@ from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
 from remainder.kernel import counters, dataplane, image, libbpf, netlink, pins, state
+from remainder.kernel.dataplane import Dataplane
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface, Neighbour
 from remainder.kernel.pins import Attached
@@ -194,9 +195,8 @@ class RunningRole:
     # -- publishing --------------------------------------------------------------
 
     def use(self, part: Part, fingerprint: str, *, upgrade: bool = False) -> None:
-        """Publish a plan: in place if it fits, else by a new program in the old link."""
+        """Publish a plan that was checked: in place, or else by a new program in the old link."""
         plan = part.plan
-        check_servers(plan, self.interface)
         if (part.interface, part.mode) != (self.part.interface, self.part.mode):
             self.wanted.warn(
                 "another interface or mode in the file is not followed; "
@@ -205,25 +205,29 @@ class RunningRole:
         gone = self.managed - addresses_of(plan)
         self.macs = resolve(plan, self.interface.index, self.macs, self.wanted.warn)
         self.managed = addresses_of(plan)
-        numbers, fresh = image.allocate_counters(plan, self.numbers)
         if part.cluster_mac != self.part.cluster_mac:
             ROLES[self.role].release(self.part, self.interface)
         ROLES[self.role].prepare(self.tables, part, self.interface)
         if upgrade or not self.attached.dataplane.serves(plan):
-            self._replace(part, numbers)
+            self._replace(part)
         else:
-            self._publish(self.tables, plan, numbers)
-        for number in fresh:
-            counters.write(self.attached.dataplane.maps["servers"], number)
-        self.part, self.numbers, self.fingerprint = part, numbers, fingerprint
+            self._publish(self.tables, self.attached.dataplane, plan)
+        self.part, self.fingerprint = part, fingerprint
         netlink.forget(self.interface.index, gone)
         self.note()
 
-    def _publish(self, tables: Tables, plan: Plan, numbers: dict[OwnerName, int]) -> None:
+    def _publish(self, tables: Tables, loaded: Dataplane, plan: Plan) -> None:
+        numbers, fresh = image.allocate_counters(plan, self.numbers)
+        # Whoever left with the last publication is counted for no more, so its
+        # counter is free; and set to zero before a packet of the new plan counts.
+        self.tables.wait_for_readers()
+        for number in fresh:
+            counters.write(loaded.maps["servers"], number)
         tables.publish(image.image_of(plan, tables.capacity, counters=numbers, macs=self.macs))
+        self.numbers = numbers
         self.published += 1
 
-    def _replace(self, part: Part, numbers: dict[OwnerName, int]) -> None:
+    def _replace(self, part: Part) -> None:
         """Load a program with other features or more room, and let the link run it."""
         old = self.attached
         loaded = dataplane.load(
@@ -232,13 +236,11 @@ class RunningRole:
             role=part.role,
             counters={name: old.dataplane.maps[name] for name in ("outcomes", "servers")},
         )
-        for name, number in self.numbers.items():
-            if loaded.capacity.counters != old.dataplane.capacity.counters and name in numbers:
-                count = counters.read(old.dataplane.maps["servers"], number)
-                counters.write(loaded.maps["servers"], number, count)
+        if loaded.capacity.counters != old.dataplane.capacity.counters:
+            self._move_counters(part.plan, old.dataplane, loaded)
         tables = loaded.tables()
         ROLES[self.role].prepare(tables, part, self.interface)
-        self._publish(tables, part.plan, numbers)
+        self._publish(tables, loaded, part.plan)
         folder = pins.next_folder(self.wanted.node, self.role)
         loaded.pin(folder)
         libbpf.update_link(old.link_fd, loaded.program_fd)
@@ -248,6 +250,15 @@ class RunningRole:
         self.tables = tables
         pins.remove_others(self.wanted.node, self.role, keep=folder)
         old.dataplane.close()
+
+    def _move_counters(self, plan: Plan, old: Dataplane, new: Dataplane) -> None:
+        """Into maps of another size: whoever stays is numbered anew, and keeps its count."""
+        numbers, _ = image.allocate_counters(plan, {})
+        stay = {name: numbers[name] for name in numbers if name in self.numbers}
+        for name, number in stay.items():
+            count = counters.read(old.maps["servers"], self.numbers[name])
+            counters.write(new.maps["servers"], number, count)
+        self.numbers = stay
 
     # -- following the segment ------------------------------------------------------
 

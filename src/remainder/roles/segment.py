@@ -26,13 +26,17 @@ def addresses_of(plan: Plan) -> set[Address]:
 
 def check_servers(plan: Plan, interface: Interface) -> None:
     """All servers must be on the interface's segment.  Raises HostError naming one that is not."""
+    first: dict[Address, tuple[str, str]] = {}  # a server of many services is looked for once
     for service, name, address in plan.reached:
-        reason = netlink.on_link(address, interface.index)
-        if reason:
-            raise HostError(
-                f"{_kind(plan)} {name!r} of service {service!r}: {reason}; method "
-                f"l2 needs it on the segment of {interface.name}"
-            )
+        first.setdefault(address, (service, name))
+    refused = netlink.off_link(first, interface.index)
+    if refused is not None:
+        address, reason = refused
+        service, name = first[address]
+        raise HostError(
+            f"{_kind(plan)} {name!r} of service {service!r}: {reason}; method "
+            f"l2 needs it on the segment of {interface.name}"
+        )
 
 
 def _kind(plan: Plan) -> str:

@@ -16,12 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from remainder.selection.types import Table
+from remainder.selection.walk import walk
 
 DEFAULT_SLOTS: Final = 65_537
-
-_FREE: Final = -1
-_RANKED: Final = 256
-"""How many of the last slots are found by their rank, since the walk to them would be long."""
 
 
 def is_prime(number: int) -> bool:
@@ -67,39 +64,9 @@ def table(weights: Sequence[int], names: Sequence[str], slots: int | None = None
     """
     slots = slots or DEFAULT_SLOTS
     by_name = sorted(range(len(names)), key=lambda owner: names[owner])
-    order = turns([weights[owner] for owner in by_name], slots).tolist()
+    order = turns([weights[owner] for owner in by_name], slots)
     places = [permutation(names[owner], slots) for owner in by_name]
-    at = [offset for offset, _ in places]
-    skips = [skip for _, skip in places]
-    filled = [_FREE] * slots
-    walked = max(slots - _RANKED, 0)
-    for owner in order[:walked]:
-        slot, skip = at[owner], skips[owner]
-        while filled[slot] != _FREE:
-            slot += skip
-            if slot >= slots:
-                slot -= slots
-        filled[slot] = owner
-        at[owner] = slot
-    owners = np.asarray(filled, dtype=np.intp)
-    _take_last(order[walked:], owners, at=at, skips=skips)
-    return np.asarray(by_name, dtype=np.uint16)[owners]
-
-
-def _take_last(
-    order: Sequence[int], owners: npt.NDArray[np.intp], *, at: Sequence[int], skips: Sequence[int]
-) -> None:
-    """Give the free slots of ``owners`` away, in turns too, without walking to them.
-
-    A free slot lies ``(slot - at) / skip`` steps ahead, divided modulo the number
-    of slots, which is a prime; the owner's best is the one with the fewest steps.
-    """
-    slots = len(owners)
-    free = np.flatnonzero(owners == _FREE)
-    start = np.array([at[owner] for owner in order])
-    inverse = np.array([pow(skips[owner], -1, slots) for owner in order])
-    steps = (free - start[:, None]) % slots * inverse[:, None] % slots
-    for turn, owner in enumerate(order):
-        best = steps[turn].argmin()
-        owners[free[best]] = owner
-        steps[:, best] = slots  # farther than any: taken
+    offsets, skips = [offset for offset, _ in places], [skip for _, skip in places]
+    owners = np.empty(slots, dtype=np.uint16)
+    owners[walk(order.tolist(), offsets, skips, slots)] = np.asarray(by_name)[order]
+    return owners

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from ipaddress import IPv4Address
+
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from remainder.kernel import abi, image
 from remainder.kernel.layout import Capacity
-from remainder.plan import Plan
+from remainder.plan import Claim, Owner, Plan, plan_service
 from tests.strategies import plans
 
 
@@ -66,6 +68,38 @@ def test_a_server_keeps_its_counter(before: Plan, after: Plan) -> None:
     for name, number in new.items():
         assert (number not in fresh) == (name in old)
         assert name not in old or old[name] == number
+    assert not fresh & set(old.values())
+
+
+@given(plans(), plans(), plans())
+def test_maps_have_counters_for_two_plans_that_share_no_server(
+    first: Plan, second: Plan, third: Plan
+) -> None:
+    """While one is replaced by the other, packets count for both."""
+    capacity = image.capacity_for(first)
+    assume(all(capacity.holds(image.need_of(plan)) for plan in (second, third)))
+    numbers: dict[image.OwnerName, int] = {}
+    for plan in (first, second, third, first):
+        numbers, _ = image.allocate_counters(plan, numbers)
+
+        assert max(numbers.values()) < capacity.counters
+    assert 2 * capacity.owners <= capacity.counters
+
+
+@given(st.integers(1, 4096))
+def test_counters_suffice_for_twice_the_owners_whatever_the_size(servers: int) -> None:
+    owners = [Owner(name=f"s{number}", weight=1) for number in range(servers)]
+    claim = Claim(
+        name="c", ip=IPv4Address("203.0.113.10"), port_number=80, protocol_number=6,
+        key="src_ip", table="modulo", slots=None, servers=owners, method="l2", fragments="drop",
+    )  # fmt: skip
+    capacity = image.capacity_for(Plan(services=(plan_service(claim),)))
+
+    assert 2 * capacity.owners <= capacity.counters
+
+
+def test_an_entry_has_the_fields_of_the_kernels_in_their_order() -> None:
+    assert abi.SERVICE.names == image.Entry._fields
 
 
 @given(plans(), st.data())

@@ -1,0 +1,60 @@
+"""Servers are looked for on the segment, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+import pytest
+
+from remainder.config import Config, Server, Service
+from remainder.errors import HostError
+from remainder.flow import Address
+from remainder.kernel.netlink import Interface
+from remainder.plan import Plan, make_plan
+from remainder.roles import segment
+
+INTERFACE = Interface(
+    index=7, name="eth7", mac=bytes(6), mtu=1500, up=True, kind=None, xdp_mode=None,
+    xdp_program=None,
+)  # fmt: skip
+
+
+def _plan(services: int) -> Plan:
+    servers = [Server(name=f"s{number}", address=f"192.0.2.{number}") for number in (1, 2)]
+    return make_plan(
+        Config(
+            service=[
+                Service(
+                    name=f"web-{port}", vip="203.0.113.10", port=port, protocol="tcp",
+                    key="src_ip", table="modulo", servers=servers,
+                )
+                for port in range(1, services + 1)
+            ]
+        )
+    )  # fmt: skip
+
+
+def test_a_server_of_many_services_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Address] = []
+    monkeypatch.setattr(
+        segment.netlink, "off_link", lambda addresses, _: asked.extend(addresses)
+    )
+    segment.check_servers(_plan(400), INTERFACE)
+
+    assert [ip_address("192.0.2.1"), ip_address("192.0.2.2")] == asked
+
+
+def test_a_server_elsewhere_is_named_with_the_first_service_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str]:
+        return list(addresses)[1], "it is elsewhere"
+
+    monkeypatch.setattr(segment.netlink, "off_link", off_link)
+    with pytest.raises(
+        HostError,
+        match=r"^server 's2' of service 'web-1': it is elsewhere; method l2 needs it on the "
+        r"segment of eth7$",
+    ):
+        segment.check_servers(_plan(2), INTERFACE)
