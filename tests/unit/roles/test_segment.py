@@ -37,9 +37,7 @@ def _plan(services: int) -> Plan:
 
 def test_a_server_of_many_services_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Address] = []
-    monkeypatch.setattr(
-        segment.netlink, "off_link", lambda addresses, _: asked.extend(addresses)
-    )
+    monkeypatch.setattr(segment.netlink, "off_link", lambda addresses, _: asked.extend(addresses))
     segment.check_servers(_plan(400), INTERFACE)
 
     assert [ip_address("192.0.2.1"), ip_address("192.0.2.2")] == asked
