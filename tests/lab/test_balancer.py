@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -231,21 +231,38 @@ def test_a_bad_new_file_is_refused_and_the_old_one_goes_on(
     process = scene.start_balancer(path)
     path.write_text(good.replace("dst_port", "dst_prt"))
     refused = process.wait_for("warning: the new file is refused")
+    told = _refusal(scene, lambda found: found is not None)
     sessions = http_sessions(
         scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=50
     )
     plan = make_plan_of(good, tmp_path)
     path.write_text(scene.config_text(key=SUM5))
     process.wait_for("published")
+    forgotten = _refusal(scene, lambda found: found is None)
     later = http_sessions(
         scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=50
     )
     process.terminate()
 
     assert "dst_prt" in refused
+    assert told is not None
+    assert refused.endswith(told["sentence"])
+    assert None is forgotten
     assert [] == [item for item in sessions if not item.ok]
     assert [] == misdirected(plan, sessions)
     assert [] == misdirected(make_plan(load(path)), later)
+
+
+def _refusal(
+    scene: OneService, awaited: Callable[[dict[str, str] | None], bool]
+) -> dict[str, str] | None:
+    """What ``status`` says of a refused file, once it is as awaited: it is noted after the word."""
+    deadline_s = time.monotonic() + 5
+    while True:
+        found = status(scene)["refused"]
+        if awaited(found) or time.monotonic() > deadline_s:
+            return found
+        time.sleep(0.05)
 
 
 def make_plan_of(text: str, folder: Path) -> Plan:

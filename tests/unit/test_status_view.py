@@ -34,7 +34,7 @@ def service(number: int, *, mac: str | None = "02:00:5e:00:53:11") -> dict[str, 
     }
 
 
-def report(*services: dict[str, Any]) -> dict[str, Any]:
+def report(*services: dict[str, Any], refused: dict[str, str] | None = None) -> dict[str, Any]:
     return {
         "node": "lb1",
         "role": "balancer",
@@ -42,6 +42,7 @@ def report(*services: dict[str, Any]) -> dict[str, Any]:
         "mode": "native",
         "process": 8719,
         "attached": True,
+        "refused": refused,
         "fingerprint": {"tables": "70495144e9f0" * 4},
         "services": list(services),
         "outcomes": {
@@ -126,3 +127,21 @@ def test_rates_are_of_the_same_server_however_often_the_picture_is_drawn() -> No
     first, second = watched(60, 15, service(0), looks=1), watched(60, 15, service(0), looks=2)
 
     assert first != second
+
+
+def test_a_refused_file_is_named_beside_what_runs() -> None:
+    out = StringIO()
+    view = View(Console(file=out, width=200))
+    view.show(
+        [
+            report(
+                service(0),
+                refused={"at": "2026-01-02 03:04:05+01:00", "sentence": "r.toml:7: no such key"},
+            )
+        ]
+    )
+
+    assert (
+        "the file changed at 2026-01-02 03:04:05+01:00 and was refused: r.toml:7: no such key; "
+        "the former goes on"
+    ) in out.getvalue()

@@ -132,6 +132,12 @@ def _head(node: dict[str, Any]) -> Iterator[Text]:
     )  # fmt: skip
     if not node["attached"]:
         yield Text("the interface is gone: nothing is attached", style="bold red")
+    if node["refused"]:
+        yield Text(
+            f"the file changed at {node['refused']['at']} and was refused: "
+            f"{node['refused']['sentence']}; the former goes on",
+            style="bold red",
+        )
 
 
 def _heading(service: dict[str, Any], *, with_formula: bool) -> Text:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
 from remainder.kernel.netlink import Gone, Interface, Monitor
+from remainder.roles import notes
 from remainder.roles.node import RunningNode
 
 LOOK_S: Final = 0.25
@@ -94,6 +95,8 @@ def _reload(node: RunningNode) -> None:
         node.reload()
     except RemainderError as error:
         node.wanted.warn(f"the new file is refused, the running tables go on: {error}")
+        for role in node.roles:
+            role.note_refused(notes.refused(error))
     else:
         for role in node.roles:
             node.wanted.say(

@@ -54,6 +54,7 @@ class RunningRole:
     assigned: set[Address] = field(default_factory=set)
     managed: set[Address] = field(default_factory=set)
     published: int = 0
+    refused: state.Refused | None = None
 
     # -- life ------------------------------------------------------------------
 
@@ -216,6 +217,7 @@ class RunningRole:
         for number in fresh:
             counters.write(self.attached.dataplane.maps["servers"], number)
         self.part, self.numbers, self.fingerprint = part, numbers, fingerprint
+        self.refused = None
         netlink.forget(self.interface.index, gone)
         self.note()
 
@@ -294,6 +296,11 @@ class RunningRole:
         self.assigned = (self.assigned & wanted) | added
         self._write_state()
 
+    def note_refused(self, refused: state.Refused) -> None:
+        """Write down that a new file was not taken."""
+        self.refused = refused
+        self._write_state()
+
     def _write_state(self) -> None:
         try:
             state.write(self._state())
@@ -317,5 +324,6 @@ class RunningRole:
             assigned=sorted(map(str, self.assigned)),
             managed=sorted(map(str, self.managed)),
             cluster_mac=self.part.cluster_mac.hex(":") if self.part.cluster_mac else None,
+            refused=self.refused,
             services=notes.services(self.plan, self.numbers, self.macs),
         )
