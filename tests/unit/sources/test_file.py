@@ -6,7 +6,9 @@ MISTAKES is the list: what is written instead of what, and the sentence.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remainder.config import Config
 from remainder.errors import ConfigError
-from remainder.sources.file import load, loads
+from remainder.sources.file import MAX_BYTES, Source, load, loads
 
 SHOP = """\
 secret = "000102030405060708090a0b0c0d0e0f"
@@ -611,16 +614,30 @@ def test_a_file_is_named_by_its_path(tmp_path: Path) -> None:
     assert f"{path}:6: service[0].port (service 'web')" == caught.value.where
 
 
-@pytest.mark.parametrize("name", ["nowhere.toml", ".", "no\0name"])
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
-    reason = {
-        "nowhere.toml": "No such file or directory",
-        ".": "Is a directory",
-        "no\0name": "embedded null byte",
-    }[name]
+UNENDING = "it is a FIFO, a device or the like, wanted a regular file"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nowhere.toml", "No such file or directory"),
+        (".", "Is a directory"),
+        ("no\0name", "embedded null byte"),
+        ("pipe", UNENDING),
+        ("/dev/zero", UNENDING),
+        ("large", f"it has {MAX_BYTES + 1:,} bytes, wanted at most {MAX_BYTES:,}"),
+    ],
+)
+@pytest.mark.parametrize("read", [load, lambda path: Source(path).load()])
+def test_a_file_that_cannot_be_read_is_told(
+    tmp_path: Path, name: str, reason: str, read: Callable[[Path], Config]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(MAX_BYTES + 1)
     path = tmp_path / name
     with pytest.raises(ConfigError) as caught:
-        load(path)
+        read(path)
 
     assert f"{path}: cannot be read ({reason}); give the path of a Remainder file" == str(
         caught.value
@@ -688,6 +705,13 @@ def test_a_secret_file_without_a_secret_is_told(
         load(path)
 
     assert str(caught.value).startswith(f"{path}:1: secret_file: '{secret}' {problem}")
+
+
+def test_a_secret_file_that_never_ends_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_text(SHOP.replace(SECRET, 'secret_file = "/dev/zero"'), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"'/dev/zero' cannot be read \\({UNENDING}\\)"):
+        load(path)
 
 
 SNIPPETS = [
