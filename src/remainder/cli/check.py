@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
 from remainder.errors import ConfigError
@@ -139,23 +140,21 @@ def _text(
     return "\n".join(lines)
 
 
-_OWNERS = {"service": "servers", "cluster": "members", "return_path": "routers"}
+_OWNERS = {"service": "server", "cluster": "member", "return_path": "router"}
 
 
 def _line(tier: Tier, planned: PlannedService) -> str:
     return (
         f"  {planned.name}  {planned.place}: {planned.key}, {planned.service.table}, "
-        f"{planned.slots:,} slots, {len(planned.servers)} {_OWNERS[tier.kind]}"
+        f"{counted(planned.slots, 'slot')}, {counted(len(planned.servers), _OWNERS[tier.kind])}"
     )
 
 
 def _count(plan: Plan, tiers: list[Tier]) -> str:
     clusters = sum(tier.kind == "cluster" for tier in tiers)
     paths = sum(tier.kind == "return_path" for tier in tiers)
-    counts = [f"{len(plan.services)} services"] if plan.services else []
-    counts += [f"{clusters} clusters"] if clusters else []
-    counts += [f"{paths} return paths"] if paths else []
-    return ", ".join(counts)
+    counts = ((len(plan.services), "service"), (clusters, "cluster"), (paths, "return path"))
+    return ", ".join(counted(number, thing) for number, thing in counts if number)
 
 
 def _fingerprint(plan: Plan, tiers: list[Tier]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
+from remainder.cli.counting import counted
 from remainder.cli.demo_shows import Programme
 from remainder.lab.acts import Killed, Shown
 
@@ -88,7 +89,10 @@ def _act(shown: Shown) -> list[str]:
                     f"{shown.sessions} TCP and UDP sessions of {shown.clients} clients over IPv4 "
                     f"and IPv6, {shown.failed} failed",
                 ),
-                (not shown.torn, f"{shown.torn} sessions had packets at more than one server"),
+                (
+                    not shown.torn,
+                    f"{counted(shown.torn, 'session')} had packets at more than one server",
+                ),
                 (
                     not shown.misdirected,
                     f"{shown.misdirected} met another server than the calculation names",
@@ -179,8 +183,8 @@ def _bars(packets: Mapping[str, int], sessions: Mapping[str, int]) -> str:
             f'<rect x="70" y="{y}" width="{width:.1f}" height="20" rx="3" '
             f'style="fill: var(--c{number % 4})"/>'
             f'<text x="565" y="{y + 15}">{count / total:.0%}</text>'
-            f'<text class="soft" x="625" y="{y + 15}">{count:,} packets, '
-            f"{sessions[server]:,} sessions</text>"
+            f'<text class="soft" x="625" y="{y + 15}">{counted(count, "packet")}, '
+            f"{counted(sessions[server], 'session')}</text>"
         )
     return (
         f'<svg viewBox="0 0 880 {16 + 30 * len(rows)}" role="img" aria-label="distribution">'

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from remainder.cli.counting import counted
 from remainder.lab.acts import Formula, Killed, Shown
 from remainder.lab.balanced import Balanced
 
@@ -101,7 +102,9 @@ class Stage:
             f"{shown.sessions} TCP and UDP sessions of {shown.clients} clients, "
             f"IPv4 and IPv6: {shown.failed} failed",
         )
-        self._line(not shown.torn, f"{shown.torn} sessions had packets at more than one server")
+        self._line(
+            not shown.torn, f"{counted(shown.torn, 'session')} had packets at more than one server"
+        )
         self._line(
             not shown.misdirected,
             f"{shown.misdirected} met another server than the calculation names",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, node_option
 from remainder.errors import HostError
 from remainder.kernel import netlink, state
@@ -62,12 +63,13 @@ def _ready(running: RunningNode, started_s: float) -> None:
     took_ms = (time.monotonic() - started_s) * 1000
     for role in running.roles:
         owners = sum(len(planned.servers) for planned in role.plan.services)
-        what = {"balancer": "services", "member": "clusters", "server": "return paths"}[role.role]
-        whom = {"balancer": "servers", "member": "members", "server": "routers"}[role.role]
+        what = {"balancer": "service", "member": "cluster", "server": "return path"}[role.role]
+        whom = {"balancer": "server", "member": "member", "server": "router"}[role.role]
         how = "egress" if role.role == "server" else f"{role.mode} XDP"
         _say(
-            f"{role.role} on {role.interface.name} ({how}), {len(role.plan.services)} {what}, "
-            f"{owners} {whom}, tables {role.plan.fingerprint[:12]}"
+            f"{role.role} on {role.interface.name} ({how}), "
+            f"{counted(len(role.plan.services), what)}, {counted(owners, whom)}, "
+            f"tables {role.plan.fingerprint[:12]}"
         )
     _say(f"ready after {took_ms:.0f} ms")
     threading.Thread(target=_diagnose, args=(running,), name="diagnosis", daemon=True).start()
