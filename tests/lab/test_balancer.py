@@ -354,7 +354,7 @@ def test_another_xdp_program_is_named_and_left_alone(scene: OneService, tmp_path
 
 
 def test_servers_that_cannot_serve_are_named(scene: OneService, tmp_path: Path) -> None:
-    """One that answers no ARP, and one that lacks the VIP."""
+    """One that answers no ARP, and one that lacks the VIP; one that comes later, too, and once."""
     text = scene.config_text(servers=["s1"]).replace("192.0.2.11", "192.0.2.99", 1)
     path = tmp_path / "r.toml"
     path.write_text(text)
@@ -369,6 +369,20 @@ def test_servers_that_cannot_serve_are_named(scene: OneService, tmp_path: Path) 
     process.terminate()
     scene.servers["s1"].netlink(_address, "add", vip)
 
+    path.write_text(scene.config_text(servers=["s2"]))
+    scene.servers["s1"].netlink(_address, "del", vip)
+    process = scene.start_balancer(path)
+    time.sleep(1)  # the servers of the start are asked
+    path.write_text(scene.config_text(servers=["s1", "s2"]))
+    added = process.wait_for("warning: server 's1' of service 'web' (192.0.2.11) does not")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    process.terminate()
+    again = [line for line in process.lines if "does not answer a ping" in line]
+    scene.servers["s1"].netlink(_address, "add", vip)
+
+    assert without_vip == added
+    assert [added] == again
     assert "192.0.2.99" in unreachable
     assert f"ip addr add {vip} dev lo" in without_vip
 
