@@ -79,6 +79,8 @@ class RunningRole:
             )
         interface = netlink.interface(name)
         check_servers(part.plan, interface)
+        for sentence in ROLES[part.role].warn_of(part, interface):
+            wanted.warn(sentence)
         pins.ensure_bpffs()
         found = pins.find(wanted.node, part.role)
         if found is not None and found.ifindex != interface.index:
