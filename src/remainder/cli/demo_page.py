@@ -11,7 +11,7 @@ from typing import Final
 
 from remainder.cli.counting import counted
 from remainder.cli.demo_shows import Programme
-from remainder.lab.acts import Killed, Shown
+from remainder.lab.acts import CLAIMS, Killed, Shown
 
 _STYLE: Final = """
 :root { --ground: #fbfaf7; --ink: #23262b; --soft: #6d7178; --line: #cfcdc6; --box: #ffffff;
@@ -47,6 +47,7 @@ def page(programme: Programme) -> str:
     ]
     if programme.formulas:
         parts += _network(sorted(programme.formulas[0].packets))
+        parts.append(f'<p class="soft">{escape(CLAIMS)}</p>')
     for result in programme.formulas:
         parts += _act(result)
     if programme.killed is not None:

@@ -56,6 +56,7 @@ def one_service(stage: Stage, programme: Programme) -> list[Finding]:
         process = built.start_balancer(path, "--mode", "native")
         stage.say("$ remainder run remainder.toml --interface eth0 --mode native")
         stage.say(process.wait_for("ready"))
+        stage.remark(acts.CLAIMS)
         with built.witnesses() as witnesses:
             for formula in acts.FORMULAS:
                 with stage.act(formula, tuple(built.servers)) as look:
