@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from remainder.both_ways import partings
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
@@ -46,11 +47,12 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
     tiers = tiers_of(config)
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.services]
     found = [(item.name, skew) for item in planned for skew in skews(item.service)]
+    parted = [parting.sentence for parting in partings(config)]
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
-        click.echo(json.dumps(_plain(plan, tiers, found, host), indent=2))
+        click.echo(json.dumps(_plain(plan, tiers, found, host) | {"warnings": parted}, indent=2))
     else:
-        click.echo(_text(file, plan, tiers, found, host))
+        click.echo(_text(file, plan, tiers, found, host=host, warnings=parted))
 
 
 def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[dict[str, Any]]:
@@ -119,7 +121,9 @@ def _text(
     plan: Plan,
     tiers: list[Tier],
     found: list[tuple[str, Skew]],
+    *,
     host: list[dict[str, Any]],
+    warnings: list[str],
 ) -> str:
     lines = [f"{file}: valid, {_count(plan, tiers)}, tables {_fingerprint(plan, tiers)[:12]}"]
     for tier in tiers:
@@ -132,6 +136,7 @@ def _text(
                         f"      {skew.arithmetic}",
                         *([f"      {skew.advice}"] if skew.advice else []),
                     ]
+    lines += [f"  warning: {sentence}" for sentence in warnings]
     if host:
         lines.append("this host:")
         lines += [
