@@ -9,6 +9,7 @@ Rule: what no rule of docs/packets.md looks at is not a choice.
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -128,16 +129,20 @@ def _aims_at(service: Service) -> list[Aim]:
         replace(plainest, protocol=17 if plainest.protocol == 6 else 6),
         replace(plainest, protocol=253),
         replace(plainest, address=ELSEWHERE[service.ip.version]),
-        *(replace(plainest, address=address) for address in _half_alike(service.ip)),
+        *(replace(plainest, address=address) for address in _half_alike(service)),
     ]
     return hits * max(1, 5 * len(misses) // len(hits)) + misses
 
 
-def _half_alike(vip: Address) -> list[Address]:
-    """Addresses elsewhere with the low half of an IPv6 VIP, which is looked up in two words."""
-    if vip.version == 4:
+def _half_alike(service: Service) -> list[Address]:
+    """Addresses elsewhere with the low half of an IPv6 VIP, which is looked up in two words.
+
+    Few of them meet the service's place in the index, so they are others for each service.
+    """
+    if service.ip.version == 4:
         return []
-    return [IPv6Address(int(vip) ^ 1 << bit) for bit in (64, 96)]
+    chance = zlib.crc32(f"{service.name} {service.key}".encode())
+    return [IPv6Address(int(service.ip) ^ 1 << 64 + chance // of % 64) for of in (1, 64)]
 
 
 # --- frames
@@ -285,7 +290,7 @@ _EXTENSIONS: Final = shares(
             build.Extension(build.FRAGMENT, bytes.fromhex("ff00065eed5eed")),
             *(build.extension(number, units=1) for number in (*_OPTION_LIKE, build.AUTHENTICATION)),
             *(build.extension(build.AUTHENTICATION, units=units) for units in (2, 3)),
-            build.extension(build.DESTINATION_OPTIONS, units=100),
+            *(build.extension(build.DESTINATION_OPTIONS, units=units) for units in (100, 255)),
         ],
     ),
     (
