@@ -9,6 +9,7 @@ Rule: what no rule of docs/packets.md looks at is not a choice.
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 RECIPE_BYTES: Final = 40
 """Enough for nearly every frame."""
+
+MOST_BYTES: Final = 3_500
+"""Of a frame: the kernel's test facility takes what fits into a page beside its own."""
 
 
 class Dice:
@@ -71,7 +75,7 @@ SERVERS: Final[Mapping[int, Sequence[Address]]] = {
 }
 CLIENTS: Final = {
     4: _ips("198.51.100.1", "198.51.100.2", "198.51.101.77", "223.255.255.255"),
-    6: _ips("2001:db8:2::1", "2001:db8:2::2", "2001:db8:3:4:5:6:7:8", "fe80::1"),
+    6: _ips("2001:db8:2::1", "2001:db8:2::2", "2001:db8:3:4:5:6:7:8", "fe80::1", "2001:db8:4::"),
 }
 STRANGERS: Final = {
     4: [*_ips("0.0.0.1", "224.0.0.1", "255.255.255.255", "127.0.0.1"), IPv4Address(0)],
@@ -125,8 +129,20 @@ def _aims_at(service: Service) -> list[Aim]:
         replace(plainest, protocol=17 if plainest.protocol == 6 else 6),
         replace(plainest, protocol=253),
         replace(plainest, address=ELSEWHERE[service.ip.version]),
+        *(replace(plainest, address=address) for address in _half_alike(service)),
     ]
     return hits * max(1, 5 * len(misses) // len(hits)) + misses
+
+
+def _half_alike(service: Service) -> list[Address]:
+    """Addresses elsewhere with the low half of an IPv6 VIP, which is looked up in two words.
+
+    Few of them meet the service's place in the index, so they are others for each service.
+    """
+    if service.ip.version == 4:
+        return []
+    chance = zlib.crc32(f"{service.name} {service.key}".encode())
+    return [IPv6Address(int(service.ip) ^ 1 << 64 + chance // of % 64) for of in (1, 64)]
 
 
 # --- frames
@@ -152,7 +168,7 @@ _ENVELOPES: Final = [
 
 
 def frame(recipe: bytes, aims: Sequence[Sequence[Aim]], mac: bytes) -> bytes:
-    """A frame of 14 to about 600 bytes for the balancer that has ``mac``; most are to a VIP."""
+    """A frame of 14 to 3,500 bytes for the balancer that has ``mac``; most are to a VIP."""
     dice = Dice(recipe)
     aim = dice.pick(dice.pick(aims))
     packet = dice.pick(_KINDS)(dice, aim, _source(dice, aim.address.version))
@@ -164,7 +180,7 @@ def frame(recipe: bytes, aims: Sequence[Sequence[Aim]], mac: bytes) -> bytes:
         vlans=envelope.vlans,
         payload=packet,
     )
-    return dice.pick(_DAMAGES)(dice, whole)
+    return dice.pick(_DAMAGES)(dice, whole)[:MOST_BYTES]
 
 
 def _source(dice: Dice, version: int) -> Address:
@@ -241,8 +257,21 @@ def _error(dice: Dice, aim: Aim, source: Address) -> bytes:
     return _ip(dice, source, vip, icmp, message)
 
 
+def _severed(dice: Dice, aim: Aim, source: Address) -> bytes:
+    """An ICMP error whose end is missing although its header promises it.
+
+    What it quotes has headers to step over and no ports, so nothing behind them is read:
+    that they end too early can be told by counting alone.
+    """
+    version, vip = source.version, aim.address
+    quoted = _headed(dice, vip, _source(dice, version), dice.pick((47, aim.protocol)), b"")
+    message = build.icmp(source, vip, dice.pick(_ERRORS[version]), payload=quoted)
+    packet = _headed(dice, source, vip, build.ICMP_OF[version], message)
+    return packet[: len(packet) - dice.below(min(len(packet), 64))]
+
+
 _KINDS: Final[Sequence[Callable[[Dice, Aim, Address], bytes]]] = shares(
-    (7, [_session]), (5, [_error]), (4, [_echo]), (1, [_message])
+    (7, [_session]), (5, [_error]), (4, [_echo]), (1, [_message]), (1, [_severed])
 )
 
 
@@ -261,6 +290,7 @@ _EXTENSIONS: Final = shares(
             build.Extension(build.FRAGMENT, bytes.fromhex("ff00065eed5eed")),
             *(build.extension(number, units=1) for number in (*_OPTION_LIKE, build.AUTHENTICATION)),
             *(build.extension(build.AUTHENTICATION, units=units) for units in (2, 3)),
+            *(build.extension(build.DESTINATION_OPTIONS, units=units) for units in (100, 255)),
         ],
     ),
     (
@@ -315,6 +345,15 @@ def _ip(
             src, dst, protocol=protocol, payload=payload, hop_limit=ttl, extensions=extensions
         )
     return _patched(packet, *dice.pick(_PATCHES[src.version])) if style == "wrong" else packet
+
+
+def _headed(dice: Dice, src: Address, dst: Address, protocol: int, payload: bytes) -> bytes:
+    """A packet that certainly has something between its fixed header and its payload."""
+    if src.version == 4:
+        options = dice.pick(_OPTIONS)
+        return build.ipv4(src, dst, protocol=protocol, payload=payload, options=options)
+    extensions = _chain(dice, 1 + dice.below(3))
+    return build.ipv6(src, dst, protocol=protocol, payload=payload, extensions=extensions)
 
 
 def _chain(dice: Dice, length: int) -> list[build.Extension]:

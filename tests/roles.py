@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from hypothesis import strategies as st
@@ -19,6 +19,9 @@ from tests.strategies import Case, cases
 
 OWN_MAC: Final = bytes.fromhex("02000000a001")
 ASKER_MAC: Final = bytes.fromhex("02000000b001")
+ASKERS: Final = [ip_address(text) for text in ("2001:db8::63", "::", "2001:db8::", "::63")]
+"""Of their halves none, both, and each is empty."""
+
 SHORTEST: Final = {b"\x08\x00": 34, b"\x86\xdd": 54}
 """The kernel's test facility refuses shorter frames to a program behind the stack."""
 
@@ -96,7 +99,7 @@ def _arp(target: Address) -> bytes:
 
 
 def _solicitation(target: Address, draw: st.DrawFn) -> bytes:
-    asker = draw(st.sampled_from([b"\x20\x01\x0d\xb8" + bytes(11) + b"\x63", bytes(16)]))
+    asker = draw(st.sampled_from(ASKERS)).packed
     group = b"\xff\x02" + bytes(9) + b"\x01\xff" + target.packed[13:]
     message = b"\x87\x00\x12\x34" + bytes(4) + target.packed + b"\x01\x01" + ASKER_MAC
     ip = struct.pack("!IHBB", 6 << 28, len(message), 58, 255) + asker + group

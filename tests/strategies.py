@@ -191,7 +191,7 @@ _recipes = st.binary(min_size=recipes.RECIPE_BYTES, max_size=recipes.RECIPE_BYTE
 
 
 def frames(plan: Plan, node: Node) -> st.SearchStrategy[bytes]:
-    """Frames of 14 to about 600 bytes; most are to a VIP, and get past the first rules."""
+    """Frames of 14 to 3,500 bytes; most are to a VIP, and get past the first rules."""
     aims = recipes.aims_of(plan)
     return _recipes.map(lambda recipe: recipes.frame(recipe, aims, node.mac))
 

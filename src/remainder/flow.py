@@ -138,8 +138,21 @@ def parse_protocol(text: str, where: str = "protocol") -> int:
 def parse_flow(source: str, destination: str, protocol: str = "tcp") -> Flow:
     """A Flow from text: ``parse_flow("198.51.100.7:1234", "203.0.113.10:80", "tcp")``.
 
-    IPv6 is written ``[2001:db8::1]:80``.  Raises ConfigError.
+    IPv6 is written ``[2001:db8::1]:80``.  Of ICMP the source may have an
+    identifier in the place of a port.  Raises ConfigError.
     """
     src_ip, src_port = parse_endpoint(source, "source")
     dst_ip, dst_port = parse_endpoint(destination, "destination")
-    return Flow(src_ip, src_port, dst_ip, dst_port, parse_protocol(protocol))
+    number = parse_protocol(protocol)
+    for where, text, address, port in (
+        ("source", source, src_ip, src_port),
+        ("destination", destination, dst_ip, dst_port),
+    ):
+        is_identifier = number in (ICMP, ICMPV6) and where == "source"
+        if port and number not in WITH_PORTS and not is_identifier:
+            raise ConfigError(
+                where,
+                f"{text} has a port, and {protocol_name(number)} has none; write {address}, "
+                f"or a --protocol with ports, like tcp",
+            )
+    return Flow(src_ip, src_port, dst_ip, dst_port, number)

@@ -19,7 +19,7 @@ from typing import Final, Literal
 import numpy as np
 
 from remainder.config import Config, Server, Service
-from remainder.flow import ICMP, ICMPV6, Address, Flow, endpoint, protocol_name
+from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Address, Flow, endpoint, protocol_name
 from remainder.selection import ALGORITHMS, Table
 from remainder.selection.key import Key, field_values, parse_key
 from remainder.validation import validate
@@ -234,17 +234,10 @@ class Plan:
                 lines=(f"a ping of {flow.dst_ip} is answered by the balancer itself",),
             )
         if planned is None:
-            is_vip = flow.dst_ip in self.vips
-            reason = (
-                f"{flow.dst_ip} is a VIP, but no service takes "
-                f"{protocol_name(flow.protocol)} port {flow.dst_port} there"
-                if is_vip
-                else f"{flow.dst_ip} is no VIP of this file"
-            )
             return Decision(
                 flow,
-                "no_service" if is_vip else "not_vip",
-                lines=(f"{reason}: the packet goes up the stack untouched",),
+                "no_service" if flow.dst_ip in self.vips else "not_vip",
+                lines=(f"{_why_nobody(self, flow)}: the packet goes up the stack untouched",),
             )
         key = planned.key.number(flow, self.secret)
         slot = key % planned.slots
@@ -303,6 +296,23 @@ def _canonical(planned: PlannedService) -> bytes:
         )
     )
     return f"{line}\n".encode() + rank[planned.table].tobytes()
+
+
+def _why_nobody(plan: Plan, flow: Flow) -> str:
+    vip, protocol = flow.dst_ip, protocol_name(flow.protocol)
+    if vip not in plan.vips:
+        return f"{vip} is no VIP of this file"
+    if flow.dst_port:
+        return f"{vip} is a VIP, but no service takes {protocol} port {flow.dst_port} there"
+    for planned in plan.services:
+        service = planned.service
+        takes = service.protocol_number in (flow.protocol, None) and flow.protocol in WITH_PORTS
+        if takes and service.ip == vip and service.port_number:
+            return (
+                f"{vip} came without a port, and no service takes {protocol} on every port there "
+                f"(write one, like {endpoint(vip, service.port_number)})"
+            )
+    return f"{vip} is a VIP, but no service takes {protocol} there"
 
 
 _LABELS: Final[Mapping[Role, str]] = {

@@ -7,6 +7,7 @@ import ctypes
 import numpy as np
 import pytest
 
+from remainder.config import MAX_SERVERS
 from remainder.forwarding import METHODS
 from remainder.kernel import abi, libbpf
 from remainder.kernel.dataplane import BALANCER
@@ -68,6 +69,12 @@ def test_features_and_flags_have_the_numbers_of_the_kernel(btf: Btf) -> None:
     assert {f"SERVICE_{item.name}": item.value for item in abi.ServiceFlag} == btf.enum(
         "service_flag"
     )
+
+
+def test_a_slot_without_an_owner_has_the_number_of_the_kernel(btf: Btf) -> None:
+    """One that no server of the largest service has."""
+    assert {"NOBODY": abi.NOBODY} == btf.enum("owner_number")
+    assert abi.NOBODY >= MAX_SERVERS
 
 
 def test_methods_have_the_numbers_of_the_kernel(btf: Btf) -> None:

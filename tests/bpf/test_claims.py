@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from ipaddress import IPv4Address, IPv6Address
 
+import msgspec
 import pytest
 
-from remainder.config import Config, Server, Service
+from remainder.config import MAX_SERVERS, Config, Server, Service
 from remainder.flow import Address, Flow
 from remainder.frame import frame_of
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
@@ -120,6 +121,29 @@ def test_each_field_of_the_claims_can_decide(field: str, change: dict[str, objec
     difference = int(getattr(after, field)) - int(getattr(before, field))
 
     assert (slots[0] + difference) % 200 == slots[1]
+
+
+def test_the_last_of_the_most_servers_that_a_service_can_have_gets_its_packets() -> None:
+    """No number of an owner is taken for "nobody"."""
+    service = msgspec.structs.replace(
+        _service("all", "src_ip", vip=VIPS[0], servers=0),
+        servers=[
+            Server(name=f"s{number}", address=str(IPv4Address("198.19.0.0") + number))
+            for number in range(MAX_SERVERS)
+        ],
+    )
+    plan = make_plan(Config(service=[service]))
+    node = Node(mac=OWN_MAC, macs=made_up_macs(plan))
+    with kernel(plan, node) as running:
+        for number in (0, 1, 255, 256, MAX_SERVERS // 2, MAX_SERVERS - 2, MAX_SERVERS - 1):
+            source = IPv4Address("198.18.64.0") + number
+            frame = frame_of(
+                Flow(source, 4000, VIPS[0], 80, 6),
+                source_mac=CLIENT_MAC,
+                destination_mac=OWN_MAC,
+            )
+
+            assert f"s{number}" == running.process(frame).server
 
 
 def test_a_second_balancer_with_the_same_file_agrees() -> None:

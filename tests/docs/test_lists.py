@@ -14,6 +14,7 @@ import pytest
 import remainder
 from remainder import config
 from remainder.selection.maglev import DEFAULT_SLOTS
+from remainder.sources.file import MAX_BYTES
 from tests.docs.pages import PACKAGE, PAGES, ROOT, name_of, prose_of, text_of
 
 
@@ -96,6 +97,7 @@ def test_the_sizes_on_the_page_are_those_of_the_code() -> None:
     )
 
     assert {
+        "bytes of a file": MAX_BYTES,
         "services in a file": config.MAX_SERVICES,
         "servers of a service": config.MAX_SERVERS,
         "weight of a server": weight,

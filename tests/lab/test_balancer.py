@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -231,21 +231,38 @@ def test_a_bad_new_file_is_refused_and_the_old_one_goes_on(
     process = scene.start_balancer(path)
     path.write_text(good.replace("dst_port", "dst_prt"))
     refused = process.wait_for("warning: the new file is refused")
+    told = _refusal(scene, lambda found: found is not None)
     sessions = http_sessions(
         scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=50
     )
     plan = make_plan_of(good, tmp_path)
     path.write_text(scene.config_text(key=SUM5))
     process.wait_for("published")
+    forgotten = _refusal(scene, lambda found: found is None)
     later = http_sessions(
         scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=50
     )
     process.terminate()
 
     assert "dst_prt" in refused
+    assert told is not None
+    assert refused.endswith(told["sentence"])
+    assert None is forgotten
     assert [] == [item for item in sessions if not item.ok]
     assert [] == misdirected(plan, sessions)
     assert [] == misdirected(make_plan(load(path)), later)
+
+
+def _refusal(
+    scene: OneService, awaited: Callable[[dict[str, str] | None], bool]
+) -> dict[str, str] | None:
+    """What ``status`` says of a refused file, once it is as awaited: it is noted after the word."""
+    deadline_s = time.monotonic() + 5
+    while True:
+        found = status(scene)["refused"]
+        if awaited(found) or time.monotonic() > deadline_s:
+            return found
+        time.sleep(0.05)
 
 
 def make_plan_of(text: str, folder: Path) -> Plan:
@@ -337,7 +354,7 @@ def test_another_xdp_program_is_named_and_left_alone(scene: OneService, tmp_path
 
 
 def test_servers_that_cannot_serve_are_named(scene: OneService, tmp_path: Path) -> None:
-    """One that answers no ARP, and one that lacks the VIP."""
+    """One that answers no ARP, and one that lacks the VIP; one that comes later, too, and once."""
     text = scene.config_text(servers=["s1"]).replace("192.0.2.11", "192.0.2.99", 1)
     path = tmp_path / "r.toml"
     path.write_text(text)
@@ -352,6 +369,20 @@ def test_servers_that_cannot_serve_are_named(scene: OneService, tmp_path: Path) 
     process.terminate()
     scene.servers["s1"].netlink(_address, "add", vip)
 
+    path.write_text(scene.config_text(servers=["s2"]))
+    scene.servers["s1"].netlink(_address, "del", vip)
+    process = scene.start_balancer(path)
+    time.sleep(1)  # the servers of the start are asked
+    path.write_text(scene.config_text(servers=["s1", "s2"]))
+    added = process.wait_for("warning: server 's1' of service 'web' (192.0.2.11) does not")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    process.terminate()
+    again = [line for line in process.lines if "does not answer a ping" in line]
+    scene.servers["s1"].netlink(_address, "add", vip)
+
+    assert without_vip == added
+    assert [added] == again
     assert "192.0.2.99" in unreachable
     assert f"ip addr add {vip} dev lo" in without_vip
 

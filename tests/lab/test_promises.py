@@ -313,3 +313,21 @@ def test_a_vanished_interface_ends_the_process_with_a_sentence(tmp_path: Path) -
 
 def _delete(ip: IPRoute, interface: str) -> None:
     ip.link("del", index=ip.link_lookup(ifname=interface)[0])
+
+
+def test_the_shell_of_a_lab_has_the_command() -> None:
+    """Wherever it was started from: here by its module, with a PATH of the system alone."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "remainder", "lab", "one-service"),
+            *("--exec", "remainder where $REMAINDER_FILE 198.51.100.1:7 203.0.113.10:80"),
+        ],
+        capture_output=True,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert done.stdout.startswith("198.51.100.1:7 → 203.0.113.10:80 tcp  goes to  s")

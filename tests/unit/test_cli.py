@@ -77,7 +77,7 @@ def test_a_cluster_with_a_missing_member_is_incomplete(tmp_path: Path) -> None:
     result = run("agree", str(FLEET), saved(tmp_path, one))
 
     assert isinstance(result.exception, Disagreement)
-    assert "nobody keeps the 1 slots of r2" in result.output
+    assert "nobody keeps the 1 slot of r2" in result.output
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,23 @@ def test_check_tells_all_tiers() -> None:
 
     assert told["valid"]
     assert ["cluster", "service", "return_path"] == [tier["kind"] for tier in told["tiers"]]
+
+
+def test_one_of_a_kind_is_counted_in_the_singular(tmp_path: Path) -> None:
+    path = tmp_path / "one.toml"
+    path.write_text(
+        """
+        [[service]]
+        name = "web"
+        vip = "203.0.113.10"
+        port = 80
+        protocol = "tcp"
+        key = "src_ip"
+        table = "modulo"
+        servers = [ { name = "s1", address = "192.0.2.11" } ]
+        """
+    )
+    output = run("check", "--no-host", str(path)).output
+
+    assert "valid, 1 service, tables" in output
+    assert "modulo, 1 slot, 1 server\n" in output

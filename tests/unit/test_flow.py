@@ -14,6 +14,7 @@ from remainder.flow import (
     Flow,
     endpoint,
     parse_endpoint,
+    parse_flow,
     parse_protocol,
     protocol_name,
 )
@@ -143,3 +144,26 @@ def test_any_text_is_read_or_a_config_error(text: str) -> None:
             sentence = ""
 
         assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "protocol", "sentence"),
+    [
+        ("198.51.100.7", "203.0.113.10:80", "icmp", "destination: 203.0.113.10:80 has a port"),
+        ("198.51.100.7:7", "203.0.113.10:80", "icmp", "destination: 203.0.113.10:80 has a port"),
+        ("198.51.100.7:7", "203.0.113.10", "gre", "source: 198.51.100.7:7 has a port, and gre has"),
+        ("[2001:db8::7]:7", "2001:db8::10", "esp", "source: [2001:db8::7]:7 has a port"),
+    ],
+)
+def test_a_port_of_a_protocol_without_ports_is_refused_with_what_to_write(
+    source: str, destination: str, protocol: str, sentence: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_flow(source, destination, protocol)
+
+    assert str(caught.value).startswith(sentence)
+    assert str(caught.value).endswith("or a --protocol with ports, like tcp")
+
+
+def test_a_ping_may_have_its_identifier_in_the_place_of_a_port() -> None:
+    assert Flow(CLIENT, 7, VIP, 0, 1) == parse_flow("198.51.100.7:7", "203.0.113.10", "icmp")

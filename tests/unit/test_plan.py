@@ -136,6 +136,24 @@ UNTOUCHED = "the packet goes up the stack untouched"
             f"203.0.113.10 is a VIP, but no service takes tcp port 443 there: {UNTOUCHED}",
         ),
         (
+            Flow(CLIENT, 40000, VIP, 0, 6),
+            "no_service",
+            (
+                "203.0.113.10 came without a port, and no service takes tcp on every port there "
+                f"(write one, like 203.0.113.10:80): {UNTOUCHED}"
+            ),
+        ),
+        (
+            Flow(CLIENT, 40000, VIP, 0, 17),
+            "no_service",
+            f"203.0.113.10 is a VIP, but no service takes udp there: {UNTOUCHED}",
+        ),
+        (
+            Flow(CLIENT, 0, VIP, 0, 47),
+            "no_service",
+            f"203.0.113.10 is a VIP, but no service takes gre there: {UNTOUCHED}",
+        ),
+        (
             Flow(CLIENT, 40000, CLIENT, 80, 6),
             "not_vip",
             f"198.51.100.7 is no VIP of this file: {UNTOUCHED}",

@@ -34,7 +34,9 @@ def test_the_drawn_frames_come_to_every_outcome_a_plan_allows(wanted: Outcome) -
 
 @given(strategies.cases())
 def test_drawn_frames_are_of_a_size_that_the_kernel_takes(case: strategies.Case) -> None:
-    assert [] == [len(frame) for frame in case.frames if not 14 <= len(frame) <= 600]
+    sizes = [len(frame) for frame in case.frames]
+
+    assert [] == [size for size in sizes if not 14 <= size <= recipes.MOST_BYTES]
 
 
 def test_an_empty_recipe_is_a_plain_packet_to_the_first_service() -> None:

@@ -83,7 +83,9 @@ struct service {
 };
 
 /* A slot names its owner by its number, counted from the service's first. */
-#define NOBODY 0xffff
+enum owner_number {
+	NOBODY = 0xffff, /* a slot without an owner; no service has so many */
+};
 
 enum owner_flag {
 	OWNER_RESOLVED = 1, /* its MAC is known */
@@ -155,6 +157,7 @@ struct settings {
 	enum feature feature_names[0];
 	enum service_flag service_flags[0];
 	enum owner_flag owner_flags[0];
+	enum owner_number owner_numbers[0];
 };
 
 /* The service index: a perfect hash that Python computes.  These odd numbers

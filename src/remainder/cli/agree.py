@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from remainder.agreement import Coverage, Verdict, compare, coverage, read_reports
+from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option
 from remainder.config import Config
 from remainder.errors import ConfigError, Disagreement
@@ -120,12 +121,13 @@ def _lines(verdicts: list[Verdict], covered: list[Coverage]) -> list[str]:
     for item in covered:
         owned = " + ".join(f"{count:,} ({member})" for member, count in item.owned.items())
         lines.append(
-            f"cluster {item.cluster}: {owned} = {sum(item.owned.values()):,} of {item.slots:,} "
-            f"slots, {'no gap, no overlap' if item.complete else 'incomplete'}; "
-            f"{item.kept:,} packets kept"
+            f"cluster {item.cluster}: {owned} = {sum(item.owned.values()):,} of "
+            f"{counted(item.slots, 'slot')}, "
+            f"{'no gap, no overlap' if item.complete else 'incomplete'}; "
+            f"{counted(item.kept, 'packet')} kept"
         )
         lines += [
-            f"  nobody keeps the {count:,} slots of {member}, which does not run"
+            f"  nobody keeps the {counted(count, 'slot')} of {member}, which does not run"
             for member, count in item.missing.items()
         ]
     return lines

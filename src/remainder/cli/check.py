@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from remainder.both_ways import partings
+from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
 from remainder.errors import ConfigError
@@ -46,11 +48,12 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
         raise
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.services]
     found = [(item.name, skew) for item in planned for skew in skews(item.service)]
+    parted = [parting.sentence for parting in partings(config)]
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
-        click.echo(json.dumps(_plain(plan, tiers, found, host), indent=2))
+        click.echo(json.dumps(_plain(plan, tiers, found, host) | {"warnings": parted}, indent=2))
     else:
-        click.echo(_text(file, plan, tiers, found, host))
+        click.echo(_text(file, plan, tiers, found, host=host, warnings=parted))
 
 
 def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[dict[str, Any]]:
@@ -119,7 +122,9 @@ def _text(
     plan: Plan,
     tiers: list[Tier],
     found: list[tuple[str, Skew]],
+    *,
     host: list[dict[str, Any]],
+    warnings: list[str],
 ) -> str:
     lines = [f"{file}: valid, {_count(plan, tiers)}, tables {_fingerprint(plan, tiers)[:12]}"]
     for tier in tiers:
@@ -132,6 +137,7 @@ def _text(
                         f"      {skew.arithmetic}",
                         *([f"      {skew.advice}"] if skew.advice else []),
                     ]
+    lines += [f"  warning: {sentence}" for sentence in warnings]
     if host:
         lines.append("this host:")
         lines += [
@@ -140,23 +146,21 @@ def _text(
     return "\n".join(lines)
 
 
-_OWNERS = {"service": "servers", "cluster": "members", "return_path": "routers"}
+_OWNERS = {"service": "server", "cluster": "member", "return_path": "router"}
 
 
 def _line(tier: Tier, planned: PlannedService) -> str:
     return (
         f"  {planned.name}  {planned.place}: {planned.key}, {planned.service.table}, "
-        f"{planned.slots:,} slots, {len(planned.servers)} {_OWNERS[tier.kind]}"
+        f"{counted(planned.slots, 'slot')}, {counted(len(planned.servers), _OWNERS[tier.kind])}"
     )
 
 
 def _count(plan: Plan, tiers: list[Tier]) -> str:
     clusters = sum(tier.kind == "cluster" for tier in tiers)
     paths = sum(tier.kind == "return_path" for tier in tiers)
-    counts = [f"{len(plan.services)} services"] if plan.services else []
-    counts += [f"{clusters} clusters"] if clusters else []
-    counts += [f"{paths} return paths"] if paths else []
-    return ", ".join(counts)
+    counts = ((len(plan.services), "service"), (clusters, "cluster"), (paths, "return path"))
+    return ", ".join(counted(number, thing) for number, thing in counts if number)
 
 
 def _fingerprint(plan: Plan, tiers: list[Tier]) -> str:

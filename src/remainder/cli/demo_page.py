@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
+from remainder.cli.counting import counted
 from remainder.cli.demo_shows import Programme
-from remainder.lab.acts import Killed, Shown
+from remainder.lab.acts import CLAIMS, Killed, Shown
 
 _STYLE: Final = """
 :root { --ground: #fbfaf7; --ink: #23262b; --soft: #6d7178; --line: #cfcdc6; --box: #ffffff;
@@ -46,6 +47,7 @@ def page(programme: Programme) -> str:
     ]
     if programme.formulas:
         parts += _network(sorted(programme.formulas[0].packets))
+        parts.append(f'<p class="soft">{escape(CLAIMS)}</p>')
     for result in programme.formulas:
         parts += _act(result)
     if programme.killed is not None:
@@ -88,7 +90,10 @@ def _act(shown: Shown) -> list[str]:
                     f"{shown.sessions} TCP and UDP sessions of {shown.clients} clients over IPv4 "
                     f"and IPv6, {shown.failed} failed",
                 ),
-                (not shown.torn, f"{shown.torn} sessions had packets at more than one server"),
+                (
+                    not shown.torn,
+                    f"{counted(shown.torn, 'session')} had packets at more than one server",
+                ),
                 (
                     not shown.misdirected,
                     f"{shown.misdirected} met another server than the calculation names",
@@ -179,8 +184,8 @@ def _bars(packets: Mapping[str, int], sessions: Mapping[str, int]) -> str:
             f'<rect x="70" y="{y}" width="{width:.1f}" height="20" rx="3" '
             f'style="fill: var(--c{number % 4})"/>'
             f'<text x="565" y="{y + 15}">{count / total:.0%}</text>'
-            f'<text class="soft" x="625" y="{y + 15}">{count:,} packets, '
-            f"{sessions[server]:,} sessions</text>"
+            f'<text class="soft" x="625" y="{y + 15}">{counted(count, "packet")}, '
+            f"{counted(sessions[server], 'session')}</text>"
         )
     return (
         f'<svg viewBox="0 0 880 {16 + 30 * len(rows)}" role="img" aria-label="distribution">'

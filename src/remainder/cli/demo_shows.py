@@ -41,10 +41,12 @@ class Programme:
 
 @contextmanager
 def _scene(name: str) -> Iterator[tuple[Any, Path]]:
-    """The scene with its servers, and where its file goes."""
+    """The scene with its servers, and its own file; nothing runs by it yet."""
     with SCENES[name]() as built, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "remainder.toml"
+        path.write_text(built.config_text(), encoding="utf-8")
         built.start_servers()
-        yield built, Path(folder) / "remainder.toml"
+        yield built, path
 
 
 def one_service(stage: Stage, programme: Programme) -> list[Finding]:
@@ -56,6 +58,7 @@ def one_service(stage: Stage, programme: Programme) -> list[Finding]:
         process = built.start_balancer(path, "--mode", "native")
         stage.say("$ remainder run remainder.toml --interface eth0 --mode native")
         stage.say(process.wait_for("ready"))
+        stage.remark(acts.CLAIMS)
         with built.witnesses() as witnesses:
             for formula in acts.FORMULAS:
                 with stage.act(formula, tuple(built.servers)) as look:
@@ -75,7 +78,6 @@ def standby_pair(stage: Stage, programme: Programme) -> list[Finding]:
     """The active balancer falls silent under 200 sessions, and comes back."""
     del programme
     with _scene("standby-pair") as (built, path):
-        path.write_text(built.config_text(), encoding="utf-8")
         stage.say("lb1 and lb2 run the same file; keepalived says who holds the VIPs")
         built.start_balancer(path, "--mode", "native")
         shown = show_takeover(built, path, DEATHS["silent"], look=stage.happens)
@@ -93,7 +95,6 @@ def ecmp(stage: Stage, programme: Programme) -> list[Finding]:
     """Packets alternate over two balancers that both work."""
     del programme
     with _scene("ecmp") as (built, path):
-        path.write_text(built.config_text(), encoding="utf-8")
         stage.say("the router sprays packet by packet over lb1 and lb2")
         built.start_balancer(path, "--mode", "native")
         shown = show_sharing(built, path, spray=True)
@@ -111,7 +112,6 @@ def cluster(stage: Stage, programme: Programme) -> list[Finding]:
     """Three members hear every packet; one keeps it; one of them leaves."""
     del programme
     with _scene("cluster") as (built, path):
-        path.write_text(built.config_text(), encoding="utf-8")
         stage.say("m1, m2 and m3 all hear every packet, and each does the calculation")
         built.start_balancer(path, "--mode", "native")
         selected = show_selection(built, path)
@@ -140,7 +140,6 @@ def return_path(stage: Stage, programme: Programme) -> list[Finding]:
     """Stateful firewalls on two routers; servers answer through the one that asked."""
     del programme
     with _scene("return-path") as (built, path):
-        path.write_text(built.config_text(), encoding="utf-8")
         built.start_balancer(path, "--mode", "native")
         built.raise_firewalls()
         stage.say("r1 and r2 are stateful firewalls; servers choose the one that a request came by")
@@ -166,7 +165,6 @@ def whole_fleet(stage: Stage, programme: Programme) -> list[Finding]:
     """Routers, balancers and servers, one file, every tier doing the calculation."""
     del programme
     with _scene("whole-fleet") as (built, path):
-        path.write_text(built.config_text(), encoding="utf-8")
         stage.say("one file on every node: routers keep, balancers send, servers answer through")
         built.start_balancer(path, "--mode", "native")
         shown = show_sessions(built, path)

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from remainder.cli.counting import counted
 from remainder.lab.acts import Formula, Killed, Shown
 from remainder.lab.balanced import Balanced
 
@@ -21,21 +23,26 @@ _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 class Stage:
     """Prints acts, and draws while they run."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
 
     def say(self, text: str) -> None:
         """A plain line."""
-        self._console.print(text)
+        self._console.print(Text(text))
+
+    def remark(self, text: str) -> None:
+        """What a viewer may want to know besides."""
+        self._console.print(Text(text, style="dim"))
 
     def title(self, name: str, what: str) -> None:
         """A scene begins."""
         self._console.print()
-        self._console.rule(Text.assemble((name, "bold"), f"  {what}"), align="left", style="dim")
+        self._console.rule(Text(name, style="bold"), align="left", style="dim")
+        self._console.print(Text(what))
 
     def happens(self, what: str) -> None:
         """Something happens before the viewer's eyes."""
-        self._console.print(Text(f"  › {what}", style="cyan"))
+        self._marked(("›", "cyan"), Text(what, style="cyan"))
 
     def found(self, good: object, text: str) -> None:
         """What came of it."""
@@ -51,13 +58,13 @@ class Stage:
         names = list(scene.servers)
         for name in names:
             corner = "└" if name == names[-1] else "├"
-            rows.append((f"{pad}{corner}── ", name, "         real HTTP and UDP echo"))
+            rows.append((f"{pad}{corner}── ", name, "         HTTP and UDP echo"))
         drawing = Text()
         for number, (line, name, note) in enumerate(rows):
             colour = "bold" if number == 0 else _COLOURS[(number - 1) % len(_COLOURS)]
             drawing.append(line).append(name, style=colour).append(f"{note}\n", style="dim")
         drawing.append(
-            "requests: clients → router → balancer → server;  answers: server → router → clients",
+            "requests: clients → router → balancer → server\nanswers:  server → router → clients",
             style="dim",
         )
         self._console.print(Panel(drawing, title="one service", title_align="left", expand=False))
@@ -68,8 +75,8 @@ class Stage:
     ) -> Iterator[Callable[[Mapping[str, int]], None]]:
         """Draw bars while a formula's traffic runs."""
         self._console.print()
-        self._console.print(Text(formula.title, style="bold"), Text(f"— {formula.remark}", "dim"))
-        self._console.print(Text(f"  ({formula.key}) % N, {formula.table}", style="cyan"))
+        self._heading(formula.title, formula.remark)
+        self._indented(Text(f"({formula.key}) % N, {formula.table}", style="cyan"))
         with self._bars(servers) as look:
             yield look
 
@@ -79,11 +86,8 @@ class Stage:
     ) -> Iterator[Callable[[Mapping[str, int]], None]]:
         """Draw bars while nobody tends the data plane."""
         self._console.print()
-        self._console.print(
-            Text("Kill it", style="bold"),
-            Text("— kill -9 of the control process, under traffic", "dim"),
-        )
-        self._console.print(Text(f"  $ kill -9 {pid}", style="cyan"))
+        self._heading("Kill it", "kill -9 of the control process, under traffic")
+        self._indented(Text(f"$ kill -9 {pid}", style="cyan"))
         with self._bars(servers) as look:
             yield look
 
@@ -101,15 +105,18 @@ class Stage:
             f"{shown.sessions} TCP and UDP sessions of {shown.clients} clients, "
             f"IPv4 and IPv6: {shown.failed} failed",
         )
-        self._line(not shown.torn, f"{shown.torn} sessions had packets at more than one server")
+        self._line(
+            not shown.torn, f"{counted(shown.torn, 'session')} had packets at more than one server"
+        )
         self._line(
             not shown.misdirected,
             f"{shown.misdirected} met another server than the calculation names",
         )
         example = shown.example
-        self._console.print(
-            Text(f"    e.g. {example.flow}:  {example.key} % {example.slots} = {example.slot}"
-                 f"  →  {example.server}", style="dim")
+        self._indented(
+            Text(f"e.g. {example.flow}:  {example.key} % {example.slots} = {example.slot}"
+                 f"  →  {example.server}", style="dim"),
+            by=4,
         )  # fmt: skip
 
     def killed(self, killed: Killed) -> None:
@@ -127,8 +134,19 @@ class Stage:
         self._console.print()
 
     def _line(self, good: object, text: str) -> None:
-        mark = ("✓", "green") if good else ("✗", "bold red")
-        self._console.print(Text.assemble("  ", mark, f" {text}"))
+        self._marked(("✓", "green") if good else ("✗", "bold red"), Text(text))
+
+    def _heading(self, title: str, remark: str) -> None:
+        self._console.print(Text.assemble((title, "bold"), (f" — {remark}", "dim")))
+
+    def _indented(self, text: Text, *, by: int = 2) -> None:
+        self._console.print(Padding(text, (0, 0, 0, by), expand=False))
+
+    def _marked(self, mark: tuple[str, str], text: Text) -> None:
+        """A line that goes on under its own beginning where the terminal is narrow."""
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_row(Text(*mark), text)
+        self._console.print(Padding(line, (0, 0, 0, 2), expand=False))
 
 
 def _bars(servers: tuple[str, ...], packets: Mapping[str, int]) -> Table:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,14 @@ def command(scene: str | None, line: str | None) -> None:
         path.write_text(built.config_text(), encoding="utf-8")
         built.start_servers()
         built.start_balancer(path)
-        remainder = f"{sys.executable} -m remainder"
+        environment = os.environ | {
+            "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PS1": "clients# ",
+            "REMAINDER_FILE": str(path),
+        }
+        remainder = "remainder"
+        if shutil.which(remainder, path=environment["PATH"]) is None:
+            remainder = f"{sys.executable} -m remainder"
         client = built.client_addresses[4][0]
         click.echo(
             f"The scene {scene} is up; this shell is in the clients.  Leave it to clean up.\n"
@@ -61,7 +69,7 @@ def command(scene: str | None, line: str | None) -> None:
             shell = ["/bin/sh"]
         done = subprocess.run(
             built.clients.inside(shell),
-            env=os.environ | {"PS1": "clients# ", "REMAINDER_FILE": str(path)},
+            env=environment,
             check=False,
         )
     sys.exit(done.returncode)

@@ -6,15 +6,20 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, node_option
 from remainder.errors import HostError
+from remainder.flow import Address
 from remainder.kernel import netlink, state
-from remainder.kernel.dsr import silent_servers
+from remainder.kernel.dsr import found_servers, silent_servers
+from remainder.kernel.netlink import Interface
+from remainder.plan import Plan
 from remainder.roles.loop import serve
 from remainder.roles.node import RunningNode
 from remainder.roles.running import Wanted
@@ -50,7 +55,13 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
         running = RunningNode.start(wanted)
         for line in _unassigned_vips(running):
             _say(line)
-        serve(running, lambda: _ready(running, started_s))
+        diagnosis = _Diagnosis(running)
+
+        def ready() -> None:
+            _ready(running, started_s)
+            diagnosis.look()
+
+        serve(running, ready=ready, published=diagnosis.look)
         if keep:
             _say(f"the data plane goes on without us; `remainder detach --node {node}` stops it")
         else:
@@ -62,15 +73,15 @@ def _ready(running: RunningNode, started_s: float) -> None:
     took_ms = (time.monotonic() - started_s) * 1000
     for role in running.roles:
         owners = sum(len(planned.servers) for planned in role.plan.services)
-        what = {"balancer": "services", "member": "clusters", "server": "return paths"}[role.role]
-        whom = {"balancer": "servers", "member": "members", "server": "routers"}[role.role]
+        what = {"balancer": "service", "member": "cluster", "server": "return path"}[role.role]
+        whom = {"balancer": "server", "member": "member", "server": "router"}[role.role]
         how = "egress" if role.role == "server" else f"{role.mode} XDP"
         _say(
-            f"{role.role} on {role.interface.name} ({how}), {len(role.plan.services)} {what}, "
-            f"{owners} {whom}, tables {role.plan.fingerprint[:12]}"
+            f"{role.role} on {role.interface.name} ({how}), "
+            f"{counted(len(role.plan.services), what)}, {counted(owners, whom)}, "
+            f"tables {role.plan.fingerprint[:12]}"
         )
     _say(f"ready after {took_ms:.0f} ms")
-    threading.Thread(target=_diagnose, args=(running,), name="diagnosis", daemon=True).start()
 
 
 def _say(line: str) -> None:
@@ -91,12 +102,33 @@ def _has_capabilities() -> bool:
     return False
 
 
-def _diagnose(running: RunningNode) -> None:
-    """Beside the work: name the servers that would swallow their packets."""
-    for role in running.roles:
-        if role.role == "balancer":
-            for silent in silent_servers(role.plan, role.interface, dict(role.macs)):
-                _warn(str(silent))
+class _Diagnosis:
+    """Beside the work: names the servers that would swallow their packets, each once."""
+
+    def __init__(self, running: RunningNode) -> None:
+        self._running = running
+        self._asked: frozenset[tuple[Address, Address]] = frozenset()
+
+    def look(self) -> None:
+        """Ask the servers that were not asked before."""
+        for role in self._running.roles:
+            if role.role == "balancer":
+                macs = dict(role.macs)
+                found = found_servers(role.plan, macs)
+                if found - self._asked:
+                    what = (role.plan, role.interface, macs, self._asked)
+                    threading.Thread(target=_diagnose, args=what, daemon=True).start()
+                self._asked = found
+
+
+def _diagnose(
+    plan: Plan,
+    interface: Interface,
+    macs: Mapping[Address, bytes],
+    asked: Collection[tuple[Address, Address]],
+) -> None:
+    for silent in silent_servers(plan, interface, macs, without=asked):
+        _warn(str(silent))
 
 
 def _unassigned_vips(running: RunningNode) -> list[str]:

@@ -2,119 +2,183 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from remainder.kernel.report import meaning
 
-_BAR = 10
+Rates = dict[tuple[str, str, str], float]
+"""(node and role, service, server) → packets per second"""
+
+_BAR: Final = 10
+_UNBOUNDED: Final = 250
 
 
 class View:
     """Draws reports; between two of them it can tell rates."""
 
-    def __init__(self) -> None:
-        self._console = Console()
+    def __init__(self, console: Console | None = None) -> None:
+        # A file or a pipe has no edge at which something would have to be left out.
+        self._console = console or Console(width=None if sys.stdout.isatty() else _UNBOUNDED)
         self._before: dict[str, tuple[float, dict[tuple[str, str], int]]] = {}
 
     def show(self, nodes: list[dict[str, Any]]) -> None:
         """Once."""
-        self._console.print(self.draw(nodes, time.monotonic()))
+        self._console.print(Group(*self._draw(nodes, self._rates(nodes, time.monotonic()))))
 
     def follow(self, look: Callable[[], list[dict[str, Any]]], interval_s: float) -> None:
         """Again and again, until Ctrl-C."""
         with Live(console=self._console, auto_refresh=False, screen=False) as live:
             try:
                 while True:
-                    live.update(self.draw(look(), time.monotonic()), refresh=True)
+                    live.update(self.window(look(), time.monotonic()), refresh=True)
                     time.sleep(interval_s)
             except KeyboardInterrupt:
                 return
 
-    def draw(self, nodes: list[dict[str, Any]], now_s: float) -> RenderableType:
-        """A picture of some reports."""
-        return Group(
-            *(
-                part
-                for node in nodes
-                for part in (
-                    [Text(f"{node['node']}  {node['role']}: {node['error']}", style="red")]
-                    if "error" in node
-                    else self._node(node, now_s)
-                )
-            )
-        )
+    def window(self, nodes: list[dict[str, Any]], now_s: float) -> RenderableType:
+        """A picture that fits the terminal: what matters most first, the rest named as left out."""
+        rates = self._rates(nodes, now_s)
+        if not self._console.is_terminal:
+            return Group(*self._draw(nodes, rates))
+        whole = self._lines(self._draw(nodes, rates))
+        if len(whole) < self._console.height:
+            return Group(*whole)
+        tight = self._lines(self._draw(nodes, rates, tight=True))
+        return Group(*_cut(tight, self._console.height - 1))
 
-    def _node(self, node: dict[str, Any], now_s: float) -> list[RenderableType]:
-        tended = (
-            f"process {node['process']}" if node["process"] else "no process (data plane alone)"
-        )
-        head = Text.assemble(
-            (node["node"], "bold"), f"  {node['role']} on {node['interface']} "
-            f"({node['mode'] if node['role'] == 'server' else node['mode'] + ' XDP'}), {tended}, ",
-            f"tables {node['fingerprint']['tables'][:12]}",
-        )  # fmt: skip
-        if not node["attached"]:
-            head.append("  the interface is gone: nothing is attached", style="bold red")
-        rates = self._rates(node, now_s)
-        services = (
-            part
-            for service in node["services"]
-            for part in (_heading(service), Padding(_servers(service, rates, node), (0, 0, 1, 2)))
-        )
-        return [head, Text(), *services, _outcomes(node), Text()]
+    def _lines(self, parts: Iterable[RenderableType]) -> list[Text]:
+        drawn = self._console.render_lines(Group(*parts), pad=False)
+        return [
+            Text.assemble(*((part.text, part.style or "") for part in line), no_wrap=True)
+            for line in drawn
+        ]
 
-    def _rates(self, node: dict[str, Any], now_s: float) -> dict[tuple[str, str], float]:
-        counts = {
-            (service["name"], server["name"]): server["packets"]
-            for service in node["services"]
-            for server in service["servers"]
-        }
-        before_s, before = self._before.get(f"{node['node']} {node['role']}", (now_s, counts))
-        self._before[f"{node['node']} {node['role']}"] = (now_s, counts)
-        passed_s = now_s - before_s
-        if passed_s <= 0:
-            return {}
-        return {name: (count - before.get(name, 0)) / passed_s for name, count in counts.items()}
+    def _draw(
+        self, nodes: list[dict[str, Any]], rates: Rates, *, tight: bool = False
+    ) -> Iterator[RenderableType]:
+        """The parts of a picture; a tight one has outcomes before servers and no empty lines."""
+        for node in nodes:
+            if "error" in node:
+                yield Text(f"{node['node']}  {node['role']}: {node['error']}", style="red")
+                continue
+            yield from _head(node)
+            outcomes = _outcomes(node, with_meaning=not tight)
+            if tight:
+                yield outcomes
+            else:
+                yield Text()
+            for service in node["services"]:
+                yield _heading(service, with_formula=not tight)
+                servers = self._servers(service, rates, node)
+                yield Padding(servers, (0, 0, 0 if tight else 1, 2))
+            if not tight:
+                yield outcomes
+                yield Text()
+
+    def _servers(self, service: dict[str, Any], rates: Rates, node: dict[str, Any]) -> Table:
+        """As many columns as there is room for; the names stay in any case."""
+        wide = self._console.options.update_width(_UNBOUNDED)
+        for left_out in range(len(_LEFT_OUT) + 1):
+            table = _servers(service, rates, node, without=_LEFT_OUT[:left_out])
+            if Measurement.get(self._console, wide, table).maximum + 2 <= self._console.width:
+                break
+        return table
+
+    def _rates(self, nodes: list[dict[str, Any]], now_s: float) -> Rates:
+        found: Rates = {}
+        for node in nodes:
+            if "error" in node:
+                continue
+            name = f"{node['node']} {node['role']}"
+            counts = {
+                (service["name"], server["name"]): server["packets"]
+                for service in node["services"]
+                for server in service["servers"]
+            }
+            before_s, before = self._before.get(name, (now_s, counts))
+            self._before[name] = (now_s, counts)
+            passed_s = now_s - before_s
+            if passed_s > 0:
+                found |= {
+                    (name, *key): (count - before.get(key, 0)) / passed_s
+                    for key, count in counts.items()
+                }
+        return found
 
 
-def _heading(service: dict[str, Any]) -> Text:
-    return Text.assemble(
-        (service["name"], "bold"), f"  {_endpoint(service)}  ",
-        (f"{service['key']}  {service['table']} % {service['slots']:,}", "dim"),
+def _cut(lines: list[Text], height: int) -> list[Text]:
+    if len(lines) <= height:
+        return lines
+    left_out = len(lines) - height + 1
+    return [*lines[: height - 1], Text(f"… {left_out} more: a higher window shows them", "dim")]
+
+
+def _head(node: dict[str, Any]) -> Iterator[Text]:
+    tended = f"process {node['process']}" if node["process"] else "no process (data plane alone)"
+    yield Text.assemble(
+        (node["node"], "bold"), f"  {node['role']} on {node['interface']} "
+        f"({node['mode'] if node['role'] == 'server' else node['mode'] + ' XDP'}), {tended}, ",
+        f"tables {node['fingerprint']['tables'][:12]}",
     )  # fmt: skip
+    if not node["attached"]:
+        yield Text("the interface is gone: nothing is attached", style="bold red")
+    if node["refused"]:
+        yield Text(
+            f"the file changed at {node['refused']['at']} and was refused: "
+            f"{node['refused']['sentence']}; the former goes on",
+            style="bold red",
+        )
+
+
+def _heading(service: dict[str, Any], *, with_formula: bool) -> Text:
+    heading = Text.assemble((service["name"], "bold"), f"  {_endpoint(service)}")
+    formula = f"  {service['key']}  {service['table']} % {service['slots']:,}"
+    return heading.append(formula, "dim") if with_formula else heading
+
+
+_COLUMNS: Final[tuple[tuple[str, JustifyMethod], ...]] = (
+    ("server", "left"), ("MAC", "left"), ("slots", "right"), ("packets", "right"),
+    ("per s", "right"), ("bytes", "right"), ("share", "left"),
+)  # fmt: skip
+_LEFT_OUT: Final = ("bytes", "MAC", "bar", "slots", "share", "per s")
+"""What a narrow terminal does without, the first first."""
 
 
 def _servers(
-    service: dict[str, Any], rates: dict[tuple[str, str], float], node: dict[str, Any]
+    service: dict[str, Any], rates: Rates, node: dict[str, Any], *, without: Sequence[str]
 ) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    columns: tuple[tuple[str, JustifyMethod], ...] = (
-        ("server", "left"), ("MAC", "left"), ("slots", "right"), ("packets", "right"),
-        ("per s", "right"), ("bytes", "right"), ("share", "left"),
-    )  # fmt: skip
-    for title, justify in columns:
-        table.add_column(title, justify=justify, no_wrap=True)
+    for title, justify in _COLUMNS:
+        if title not in without:
+            table.add_column(title, justify=justify, no_wrap=True)
     total = sum(server["packets"] for server in service["servers"]) or 1
     for server in service["servers"]:
         share = server["packets"] / total
-        rate = rates.get((service["name"], server["name"]))
-        table.add_row(
-            f"{server['name']} {server['address']}",
-            server["mac"] or _no_mac(server, node),
-            f"{server['slots']:,}",
-            f"{server['packets']:,}",
-            f"{rate:,.0f}" if rate is not None else "",
-            _size(server["bytes"]),
-            Text("█" * round(share * _BAR), style="cyan").append(f" {share:.0%}", style="dim"),
-        )
+        rate = rates.get((f"{node['node']} {node['role']}", service["name"], server["name"]))
+        name = Text(f"{server['name']} {server['address']}")
+        if "MAC" in without and not server["mac"]:
+            name.append(" ").append(_no_mac(server, node))
+        bar = "" if "bar" in without else "█" * round(share * _BAR) + " "
+        cells = {
+            "server": name,
+            "MAC": server["mac"] or _no_mac(server, node),
+            "slots": f"{server['slots']:,}",
+            "packets": f"{server['packets']:,}",
+            "per s": f"{rate:,.0f}" if rate is not None else "",
+            "bytes": _size(server["bytes"]),
+            "share": Text(bar, style="cyan").append(f"{share:.0%}", style="dim"),
+        }
+        table.add_row(*(cells[title] for title, _ in _COLUMNS if title not in without))
     return table
 
 
@@ -124,15 +188,17 @@ def _no_mac(server: dict[str, Any], node: dict[str, Any]) -> Text:
     return Text("this member" if server["name"] == node["node"] else "", style="dim")
 
 
-def _outcomes(node: dict[str, Any]) -> Table:
+def _outcomes(node: dict[str, Any], *, with_meaning: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("outcome", header_style="dim")
-    table.add_column("packets", justify="right", header_style="dim")
-    table.add_column("non-zero is", header_style="dim", style="dim")
+    table.add_column("outcome", header_style="dim", no_wrap=True)
+    table.add_column("packets", justify="right", header_style="dim", no_wrap=True)
+    if with_meaning:
+        table.add_column("non-zero is", header_style="dim", style="dim")
     for name, count in node["outcomes"].items():
         if count["packets"]:
-            table.add_row(name, f"{count['packets']:,}", meaning(name))
-    table.add_row("seen", f"{node['seen']['packets']:,}", "", style="bold")
+            meant = [meaning(name)] if with_meaning else []
+            table.add_row(name, f"{count['packets']:,}", *meant)
+    table.add_row("seen", f"{node['seen']['packets']:,}", style="bold")
     return table
 
 

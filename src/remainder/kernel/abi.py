@@ -50,6 +50,7 @@ OUTCOMES: Final = tuple(Outcome)
 """``enum outcome`` in its order."""
 
 NOBODY: Final = 0xFFFF
+"""``enum owner_number``: a slot without an owner."""
 
 SERVICE: Final = np.dtype(
     [

@@ -1,9 +1,10 @@
 """Does a server answer for the VIP?  Ask it the way a balanced packet would reach it.
 
 An echo request to the VIP, sent to the server's own MAC, from our own address.
-A diagnosis for people when a balancer starts; the calculation never hears of it
-(claims 3, 4).  Without it the commonest mistake of direct server return, a VIP
-that is missing on a server's loopback, is a silent black hole.
+A diagnosis for people when a balancer starts, and when its file has new servers;
+the calculation never hears of it (claims 3, 4).  Without it the commonest mistake
+of direct server return, a VIP that is missing on a server's loopback, is a silent
+black hole.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,11 +49,31 @@ class Silent:
         )
 
 
-def silent_servers(plan: Plan, interface: Interface, macs: Mapping[Address, bytes]) -> list[Silent]:
+def found_servers(plan: Plan, macs: Mapping[Address, bytes]) -> frozenset[tuple[Address, Address]]:
+    """(address, VIP) of every resolved server: those that can be asked."""
+    return frozenset((silent.address, silent.vip) for silent in _servers(plan, macs))
+
+
+def _servers(plan: Plan, macs: Mapping[Address, bytes]) -> list[Silent]:
+    vips = {planned.name: planned.service.ip for planned in plan.services}
+    return [
+        Silent(service, name, address, vips[service])
+        for service, name, address in plan.reached
+        if address in macs
+    ]
+
+
+def silent_servers(
+    plan: Plan,
+    interface: Interface,
+    macs: Mapping[Address, bytes],
+    *,
+    without: Collection[tuple[Address, Address]] = (),
+) -> list[Silent]:
     """Every resolved server that does not answer for its VIP within 0.7 s.
 
-    Empty where it cannot be asked: without CAP_NET_RAW, or without an address
-    of our own on the interface.
+    ``without`` those that were asked before, (address, VIP).  Empty where it cannot be
+    asked: without CAP_NET_RAW, or without an address of our own on the interface.
     """
     here = netlink.addresses_on(interface.index)
     own = {
@@ -64,12 +85,9 @@ def silent_servers(plan: Plan, interface: Interface, macs: Mapping[Address, byte
         for version in (4, 6)
     }
     waiting: dict[tuple[Address, bytes], Silent] = {}
-    vips = {planned.name: planned.service.ip for planned in plan.services}
-    for service, name, address in plan.reached:
-        vip = vips[service]
-        if address in macs and own[vip.version]:
-            silent = Silent(service, name, address, vip)
-            waiting.setdefault((vip, macs[address]), silent)
+    for silent in _servers(plan, macs):
+        if own[silent.vip.version] and (silent.address, silent.vip) not in without:
+            waiting.setdefault((silent.vip, macs[silent.address]), silent)
     if not waiting:
         return []
     try:

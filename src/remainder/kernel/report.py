@@ -6,8 +6,9 @@ Look-only: opens pins for reading, changes nothing.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from remainder.errors import HostError
 from remainder.kernel import counters, libbpf, pins, state
@@ -70,8 +71,9 @@ def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
         "interface": noted.interface,
         "mode": noted.mode,
         "attached": attached.ifindex != 0,
-        "process": noted.pid if Path(f"/proc/{noted.pid}").exists() else None,
+        "process": state.tended_by(noted.node),
         "file": noted.file,
+        "refused": msgspec.to_builtins(noted.refused),
         "published": noted.published,
         "fingerprint": {
             "file": noted.fingerprint_file,

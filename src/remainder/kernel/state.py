@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from remainder.errors import HostError
 from remainder.plan import Role
 
 RUN: Final = Path("/run/remainder")
+_LOOK_S: Final = 0.1
 
 
 class ServerState(Struct, frozen=True, kw_only=True):
@@ -47,6 +49,13 @@ class ServiceState(Struct, frozen=True, kw_only=True):
     servers: list[ServerState]
 
 
+class Refused(Struct, frozen=True, kw_only=True):
+    """A new file that was refused; what it says here ran on."""
+
+    at: str  # ISO 8601, with the offset of the time zone
+    sentence: str
+
+
 class State(Struct, frozen=True, kw_only=True):
     """What a node runs."""
 
@@ -63,6 +72,7 @@ class State(Struct, frozen=True, kw_only=True):
     assigned: list[str]  # VIPs that were put on the interface
     managed: list[str]  # neighbours that are kept resolved
     cluster_mac: str | None = None  # what the interface listens to besides its own
+    refused: Refused | None = None  # until a good file comes
     services: list[ServiceState]
 
 
@@ -99,10 +109,41 @@ def remove(node: str, role: Role) -> None:
     path_of(node, role).unlink(missing_ok=True)
 
 
+def lock_of(node: str) -> Path:
+    """What the process that runs a node holds; the file itself says nothing."""
+    return RUN / f"{node}.lock"
+
+
+def tended_by(node: str) -> int | None:
+    """The process that runs the node: who holds its lock.
+
+    The number alone would not do: that of a dead process may be another's by now.
+    """
+    try:
+        descriptor = os.open(lock_of(node), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        if _locked(descriptor, fcntl.LOCK_SH):
+            return None
+        written = os.read(descriptor, 32).strip()
+        return int(written) if written.isdigit() else None
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def sole_writer(node: str) -> Iterator[None]:
     """Hold the node's lock.  Raises HostError if another process does."""
-    path = RUN / f"{node}.lock"
+    path = lock_of(node)
     try:
         RUN.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -111,14 +152,15 @@ def sole_writer(node: str) -> Iterator[None]:
             f"{path} cannot be written ({error.strerror}); run as root, or let the user write {RUN}"
         ) from None
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(descriptor, 32).decode(errors="replace").strip()
-            raise HostError(
-                f"node {node!r} is run already by process {holder or 'unknown'}; "
-                f"stop that one first, or choose another --node"
-            ) from None
+        deadline_s = time.monotonic() + _LOOK_S  # `status` may be asking just now
+        while not _locked(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() > deadline_s:
+                holder = os.read(descriptor, 32).decode(errors="replace").strip()
+                raise HostError(
+                    f"node {node!r} is run already by process {holder or 'unknown'}; "
+                    f"stop that one first, or choose another --node"
+                )
+            time.sleep(_LOOK_S / 10)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield

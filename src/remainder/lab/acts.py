@@ -39,6 +39,12 @@ class Formula:
     remark: str
 
 
+CLAIMS: Final = (
+    "Claims are the 48 numbered sentences that say what Remainder must do (CLAIMS.md lists where "
+    "each is kept); 13 and 17 are formulas for the server of a packet."
+)
+"""For whoever meets their numbers here first."""
+
 FORMULAS: Final = (
     Formula(
         title="Claim 13",

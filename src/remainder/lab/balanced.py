@@ -289,7 +289,7 @@ def built(
             for name in ("clients", "router", *balancers, *names)
         }
         segment = stack.enter_context(Segment(mtu=size.mtu, pass_all=pass_all))
-        wires = {"clients": stack.enter_context(_client_wire(hosts, size))}
+        wires = {"clients": stack.enter_context(client_wire(hosts, size.versions, mtu=size.mtu))}
         for name in ("router", *balancers, *names):
             addresses = [numbering.on_segment(name, version) for version in size.versions]
             wires[name] = stack.enter_context(
@@ -332,12 +332,21 @@ def _title(name: str) -> str:
 
 
 def _set_up(scene: Balanced) -> None:
-    scene.router.sysctls([("net.ipv4.ip_forward", 1), ("net.ipv6.conf.all.forwarding", 1)])
+    hold_vips(scene)
+    connect_clients(scene)
+
+
+def hold_vips(scene: Balanced) -> None:
+    """Put the VIPs on every server, where nobody may find it by them."""
     vips = [f"{vip}/{numbering.HOST_BITS[version]}" for version, vip in scene.vips.items()]
     for server in scene.servers.values():
-        # The VIP is theirs, but only a balancer may be found by it.
         server.sysctls([("net.ipv4.conf.all.arp_ignore", 1), ("net.ipv4.conf.all.arp_announce", 2)])
         server.add_addresses("lo", vips)
+
+
+def connect_clients(scene: Balanced) -> None:
+    """Give the clients their addresses, and everybody a way to the others, through the router."""
+    scene.router.sysctls([("net.ipv4.ip_forward", 1), ("net.ipv6.conf.all.forwarding", 1)])
     scene.clients.add_addresses(
         "eth0",
         [
@@ -349,7 +358,7 @@ def _set_up(scene: Balanced) -> None:
     for version in scene.versions:
         everywhere = numbering.EVERYWHERE[version]
         scene.clients.add_route(everywhere, via=numbering.CLIENT_ROUTER[version])
-        for host in (*scene.nodes.values(), *scene.servers.values()):
+        for host in dict.fromkeys((*scene.nodes.values(), *scene.servers.values())):
             host.add_route(everywhere, via=numbering.ROUTER[version])
         # By way of their first address: the router asks for one MAC, not for hundreds.
         scene.router.add_route(
@@ -357,14 +366,15 @@ def _set_up(scene: Balanced) -> None:
         )
 
 
-def _client_wire(hosts: Mapping[str, Host], size: Size) -> Wire:
+def client_wire(hosts: Mapping[str, Host], versions: Sequence[int], *, mtu: int) -> Wire:
+    """The wire between the clients and the router."""
     ends = {"clients": numbering.CLIENT_FIRST, "router": numbering.CLIENT_ROUTER}
     clients, router = (
         End(
             host=hosts[name],
             interface="eth0" if name == "clients" else "clients",
-            addresses=[numbering.on_client_wire(address, version) for version in size.versions],
+            addresses=[numbering.on_client_wire(address, version) for version in versions],
         )
         for name, address in ends.items()
     )
-    return Wire(clients, router, mtu=size.mtu)
+    return Wire(clients, router, mtu=mtu)

@@ -24,18 +24,23 @@ from typing import Any, Final
 
 from remainder.flow import endpoint
 from remainder.lab import numbering
-from remainder.lab.balanced import ECHO_PORT, WEB_PORT, Fleet, standing
+from remainder.lab.balanced import (
+    ECHO_PORT,
+    WEB_PORT,
+    Fleet,
+    client_wire,
+    connect_clients,
+    hold_vips,
+    standing,
+)
 from remainder.lab.host import Host
 from remainder.lab.segment import Segment
-from remainder.lab.wire import MTU, End, PassAll, Wire, attach_pass_all
+from remainder.lab.wire import MTU, PassAll, attach_pass_all
 
 SHARED: Final[Mapping[int, str]] = {4: "203.0.113.20", 6: "2001:db8:113::20"}
 """IP version → the address that all members share."""
 
 MEMBER_SYSCTLS: Final[Sequence[tuple[str, int]]] = (
-    # The address is theirs, but the network must hear of the cluster's MAC address alone.
-    ("net.ipv4.conf.all.arp_ignore", 1),
-    ("net.ipv4.conf.all.arp_announce", 2),
     # A member whose program does not run hears everything too, and must answer nothing.
     ("net.ipv4.conf.all.drop_unicast_in_l2_multicast", 1),
     ("net.ipv6.conf.eth0.drop_unicast_in_l2_multicast", 1),
@@ -125,7 +130,7 @@ def cluster(
     with ExitStack() as stack:
         hosts = {name: stack.enter_context(Host(name)) for name in ("clients", "router", *names)}
         segment = stack.enter_context(Segment(mtu=mtu, pass_all=pass_all))
-        wires = {"clients": stack.enter_context(_client_wire(hosts, versions, mtu))}
+        wires = {"clients": stack.enter_context(client_wire(hosts, versions, mtu=mtu))}
         for name in ("router", *names):
             addresses = [numbering.on_segment(name, version) for version in versions]
             wires[name] = stack.enter_context(
@@ -151,46 +156,12 @@ def cluster(
 
 
 def _set_up(scene: Cluster) -> None:
-    scene.router.sysctls([("net.ipv4.ip_forward", 1), ("net.ipv6.conf.all.forwarding", 1)])
-    shared = [f"{vip}/{numbering.HOST_BITS[version]}" for version, vip in scene.vips.items()]
+    hold_vips(scene)
     for member in scene.members.values():
         member.sysctls(MEMBER_SYSCTLS)
-        member.add_addresses("lo", shared)
-    for address in shared:
-        scene.router.add_route(address, interface="eth0")
-    scene.clients.add_addresses(
-        "eth0",
-        [
-            f"{address}/{numbering.HOST_BITS[version]}"
-            for version in scene.versions
-            for address in scene.client_addresses[version][1:]
-        ],
-    )
-    for version in scene.versions:
-        everywhere = numbering.EVERYWHERE[version]
-        scene.clients.add_route(everywhere, via=numbering.CLIENT_ROUTER[version])
-        for host in scene.nodes.values():
-            host.add_route(everywhere, via=numbering.ROUTER[version])
-        # By way of their first address: the router asks for one MAC, not for hundreds.
-        scene.router.add_route(
-            numbering.CLIENT_NETWORK[version], via=numbering.CLIENT_FIRST[version]
-        )
-
-
-def _client_wire(hosts: Mapping[str, Host], versions: Iterable[int], mtu: int) -> Wire:
-    ends: dict[str, tuple[str, Mapping[int, str]]] = {
-        "clients": ("eth0", numbering.CLIENT_FIRST),
-        "router": ("clients", numbering.CLIENT_ROUTER),
-    }
-    clients, router = (
-        End(
-            host=hosts[name],
-            interface=interface,
-            addresses=[numbering.on_client_wire(address, version) for version in versions],
-        )
-        for name, (interface, address) in ends.items()
-    )
-    return Wire(clients, router, mtu=mtu)
+    connect_clients(scene)
+    for version, vip in scene.vips.items():
+        scene.router.add_route(f"{vip}/{numbering.HOST_BITS[version]}", interface="eth0")
 
 
 def neighbours_of(host: Host, interface: str = "eth0") -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 from remainder.config import CLUSTER_MAC
 from remainder.lab import numbering
-from remainder.lab.balanced import Size, standing
+from remainder.lab.balanced import Size, hold_vips, standing
 from remainder.lab.host import Host
 from remainder.lab.segment import Segment
 from remainder.lab.tiered import INSIDE, OUTSIDE, ROUTERS, Tiered, router_address
@@ -100,11 +100,7 @@ def route_to_vips(scene: Tiered, names: Iterable[str]) -> None:
 
 
 def _set_up(scene: Tiered) -> None:
-    vips = [f"{vip}/{numbering.HOST_BITS[version]}" for version, vip in scene.vips.items()]
-    for server in scene.servers.values():
-        # The VIP is theirs, but nobody may find them by it.
-        server.sysctls([("net.ipv4.conf.all.arp_ignore", 1), ("net.ipv4.conf.all.arp_announce", 2)])
-        server.add_addresses("lo", vips)
+    hold_vips(scene)
     for router in scene.routers.values():
         router.sysctls(
             [

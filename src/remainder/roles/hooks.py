@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from remainder.fleet import Part
@@ -17,6 +17,12 @@ def nothing_to_release(part: Part, interface: Interface) -> None:
     del part, interface
 
 
+def nothing_to_warn_of(part: Part, interface: Interface) -> Iterator[str]:
+    """For a role that any interface will do for."""
+    del part, interface
+    yield from ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
     """The points at which roles differ."""
@@ -29,3 +35,5 @@ class Hooks:
     """(program, interface, mode, warn) → (link, mode)."""
     release: Callable[[Part, Interface], None] = nothing_to_release
     """Takes back what ``prepare`` put on the interface."""
+    warn_of: Callable[[Part, Interface], Iterator[str]] = nothing_to_warn_of
+    """What runs, but not as it should; told once, at the start."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
 from remainder.kernel.netlink import Gone, Interface, Monitor
+from remainder.roles import notes
 from remainder.roles.node import RunningNode
 
 LOOK_S: Final = 0.25
@@ -28,10 +29,10 @@ class Request(enum.Enum):
     STOP = "SIGTERM or Ctrl-C"
 
 
-def serve(node: RunningNode, ready: Callable[[], None]) -> None:
+def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[], None]) -> None:
     """Follow the file and the segment until SIGTERM or Ctrl-C; then return.
 
-    ``ready`` is called when nothing can be missed any more.
+    ``ready`` is called when nothing can be missed any more, ``published`` after each new file.
     """
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -49,7 +50,7 @@ def serve(node: RunningNode, ready: Callable[[], None]) -> None:
         while True:
             if time.monotonic() - looked_s >= LOOK_S:
                 if node.source.changed():
-                    _reload(node)
+                    _reload(node, published)
                 looked_s = time.monotonic()
             try:
                 event = events.get(timeout=LOOK_S)
@@ -57,15 +58,16 @@ def serve(node: RunningNode, ready: Callable[[], None]) -> None:
                 continue
             if event is Request.STOP:
                 return
-            _handle(node, event)
+            if event is Request.RELOAD:
+                _reload(node, published)
+            else:
+                _handle(node, event)
     finally:
         monitor.close()
 
 
 def _handle(node: RunningNode, event: Any) -> None:
-    if event is Request.RELOAD:
-        _reload(node)
-    elif event is None:
+    if event is None:
         _look_again(node)
     elif isinstance(event, Gone):
         for role in node.roles:
@@ -89,14 +91,17 @@ def _look_again(node: RunningNode) -> None:
         role.look_again()
 
 
-def _reload(node: RunningNode) -> None:
+def _reload(node: RunningNode, published: Callable[[], None]) -> None:
     try:
         node.reload()
     except RemainderError as error:
         node.wanted.warn(f"the new file is refused, the running tables go on: {error}")
+        for role in node.roles:
+            role.note_refused(notes.refused(error))
     else:
         for role in node.roles:
             node.wanted.say(
                 f"published {node.wanted.file} ({role.role} tables {role.plan.fingerprint[:12]}, "
                 f"publication {role.published})"
             )
+        published()

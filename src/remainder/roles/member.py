@@ -6,10 +6,11 @@ Twin: bpf/member.bpf.c.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from remainder.fleet import Part
-from remainder.kernel import netlink
+from remainder.kernel import netlink, sysctl
 from remainder.kernel.netlink import Interface
 from remainder.kernel.tables import Tables
 from remainder.roles.attachment import attach, refuse_foreign_program
@@ -28,6 +29,29 @@ def _release(part: Part, interface: Interface) -> None:
         netlink.listen_to(interface, part.cluster_mac, join=False)
 
 
+def _warn_of(part: Part, interface: Interface) -> Iterator[str]:
+    if part.cluster_mac is None:
+        return
+    if not part.cluster_mac[0] & 1:
+        if interface.kind == "macvlan":
+            yield (
+                f"{interface.name} is a macvlan, which hears nothing that is sent to "
+                f"{part.cluster_mac.hex(':')}; choose a group address as mac of the cluster, or "
+                f"the interface below"
+            )
+        return
+    for version in sorted({address.version for address in part.plan.vips}):
+        if setting := sysctl.takes_group_frames(version, interface.name):
+            yield (
+                f"{setting} is 0, so while no program runs here this member takes UDP of the other "
+                f"members' share too; sysctl -w {setting}=1"
+            )
+
+
 HOOKS: Final = Hooks(
-    refuse=refuse_foreign_program, prepare=_prepare, attach=attach, release=_release
+    refuse=refuse_foreign_program,
+    prepare=_prepare,
+    attach=attach,
+    release=_release,
+    warn_of=_warn_of,
 )

@@ -92,6 +92,8 @@ def detach(node: str) -> bool:
 
     Raises HostError if a process runs the node: that one should be stopped.
     """
+    if not state.lock_of(node).exists() and not _traces(node):
+        return False  # without leaving a lock behind
     found = False
     with state.sole_writer(node):
         for role in EVERY_ROLE:
@@ -104,6 +106,13 @@ def detach(node: str) -> bool:
                 _take_back(before)
             state.remove(node, role)
     return found
+
+
+def _traces(node: str) -> bool:
+    return any(
+        state.path_of(node, role).exists() or pins.folder_of(node, role).exists()
+        for role in EVERY_ROLE
+    )
 
 
 def _take_back(before: state.State) -> None:

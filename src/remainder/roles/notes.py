@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from ipaddress import ip_address
 
 import numpy as np
 
+from remainder.errors import RemainderError
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
-from remainder.kernel.state import ServerState, ServiceState, State
+from remainder.kernel.state import Refused, ServerState, ServiceState, State
 from remainder.plan import Plan, PlannedService
 
 
@@ -47,6 +49,12 @@ def _service(
             for at, server in enumerate(planned.servers)
         ],
     )
+
+
+def refused(error: RemainderError) -> Refused:
+    """A file that was refused just now."""
+    now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    return Refused(at=now, sentence=str(error))
 
 
 def numbers_of(noted: State | None) -> dict[OwnerName, int]:

@@ -55,6 +55,7 @@ class RunningRole:
     assigned: set[Address] = field(default_factory=set)
     managed: set[Address] = field(default_factory=set)
     published: int = 0
+    refused: state.Refused | None = None
 
     # -- life ------------------------------------------------------------------
 
@@ -79,6 +80,8 @@ class RunningRole:
             )
         interface = netlink.interface(name)
         check_servers(part.plan, interface)
+        for sentence in ROLES[part.role].warn_of(part, interface):
+            wanted.warn(sentence)
         pins.ensure_bpffs()
         found = pins.find(wanted.node, part.role)
         if found is not None and found.ifindex != interface.index:
@@ -213,6 +216,7 @@ class RunningRole:
         else:
             self._publish(self.tables, self.attached.dataplane, plan)
         self.part, self.fingerprint = part, fingerprint
+        self.refused = None
         netlink.forget(self.interface.index, gone)
         self.note()
 
@@ -305,6 +309,11 @@ class RunningRole:
         self.assigned = (self.assigned & wanted) | added
         self._write_state()
 
+    def note_refused(self, refused: state.Refused) -> None:
+        """Write down that a new file was not taken."""
+        self.refused = refused
+        self._write_state()
+
     def _write_state(self) -> None:
         try:
             state.write(self._state())
@@ -328,5 +337,6 @@ class RunningRole:
             assigned=sorted(map(str, self.assigned)),
             managed=sorted(map(str, self.managed)),
             cluster_mac=self.part.cluster_mac.hex(":") if self.part.cluster_mac else None,
+            refused=self.refused,
             services=notes.services(self.plan, self.numbers, self.macs),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -22,6 +23,9 @@ from remainder.errors import ConfigError
 from remainder.sources.lines import Place, lines_of
 from remainder.sources.words import EXAMPLES, KINDS, WANTED
 from remainder.validation import secret_problem, validate
+
+MAX_BYTES: Final = 1 << 26
+"""More than 16,384 services with dozens of servers each need."""
 
 
 class Source:
@@ -38,11 +42,8 @@ class Source:
         """Read and check the file.  Raises ConfigError; then ``changed`` waits for a better one."""
         # Looked at before it is read: a change in between is seen as one more change.
         self._seen = self._look()
-        try:
-            content = self.path.read_bytes()
-        except OSError:
-            content = b""
-        config = load(self.path)
+        content = _content(self.path)
+        config = _decoded(content, self.path)
         self._followed = [self.path]
         if config.secret_file is not None:
             self._followed.append(self.path.parent / config.secret_file)
@@ -64,7 +65,7 @@ class Source:
         for path in self._followed:
             try:
                 found = path.stat()
-            except OSError:
+            except (OSError, ValueError):
                 looks.append(())
             else:
                 looks.append((found.st_mtime_ns, found.st_size, found.st_ino))
@@ -78,17 +79,37 @@ def load(path: str | Path) -> Config:
     place, what came and what was wanted.
     """
     path = Path(path)
+    return _decoded(_content(path), path)
+
+
+def _content(path: Path) -> bytes:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return _bytes_of(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            str(path), f"cannot be read ({_reason(error)}); give the path of a Remainder file"
+        ) from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    """What a file holds.  Raises OSError or ValueError, also for what might never end."""
+    found = path.stat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ValueError("it is a FIFO, a device or the like, wanted a regular file")
+    if found.st_size > MAX_BYTES:
+        raise ValueError(f"it has {found.st_size:,} bytes, wanted at most {MAX_BYTES:,}")
+    return path.read_bytes()
+
+
+def _decoded(content: bytes, path: Path) -> Config:
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(
             f"{path}:{line}", "is not UTF-8 text; save the file as UTF-8, which TOML wants"
         ) from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            str(path), f"cannot be read ({_reason(error)}); give the path of a Remainder file"
-        ) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # as when a text file is read
     return loads(text, name=str(path), folder=path.parent)
 
 
@@ -137,7 +158,7 @@ def _with_secret(config: Config, secret_file: str, *, folder: Path) -> Config:
         raise ConfigError("secret_file", "secret stands in the file too; keep one of the two")
     path = folder / secret_file
     try:
-        secret = path.read_text(encoding="ascii").strip()
+        secret = _bytes_of(path).decode("ascii").strip()
     except (OSError, ValueError) as error:
         raise ConfigError(
             "secret_file",

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from msgspec.structs import replace
 
-from remainder.config import Balancer, Config, Server, Service, Vrrp
+from remainder.config import Balancer, Config, Vrrp
 from remainder.errors import ConfigError
 from remainder.redundancy.keepalived import (
     MOST_ADVERTISED,
@@ -20,31 +20,19 @@ from remainder.redundancy.keepalived import (
     render,
     standby,
 )
+from tests.fleets import service
 
 LINK = PurePosixPath("/sys/fs/bpf/remainder/lb1/balancer/link")
-
-
-def service(name: str, vip: str) -> Service:
-    server = "192.0.2.11" if ":" not in vip else "2001:db8:2::11"
-    return Service(
-        name=name,
-        vip=vip,
-        port=80,
-        protocol="tcp",
-        key="src_ip + dst_ip + dst_port",
-        table="modulo",
-        servers=[Server(name="s1", address=server)],
-    )
 
 
 PAIR = Config(
     vrrp=Vrrp(router_id=51, advert_interval_s=0.1),
     balancer=[Balancer(name="lb1", interface="eth0"), Balancer(name="lb2", interface="ens3")],
     service=[
-        service("web", "203.0.113.10"),
-        service("dns", "203.0.113.10"),
-        service("mail", "203.0.113.20"),
-        service("web6", "2001:db8:113::10"),
+        service(name="web", vip="203.0.113.10"),
+        service(name="dns", vip="203.0.113.10"),
+        service(name="mail", vip="203.0.113.20"),
+        service(name="web6", vip="2001:db8:113::10"),
     ],
 )
 
@@ -179,7 +167,7 @@ def test_one_address_family_alone_needs_no_group(version: int) -> None:
 
 
 def test_many_vips_are_all_held_but_only_some_advertised() -> None:
-    services = [service(f"w{number}", f"203.0.113.{number}") for number in range(1, 101)]
+    services = [service(name=f"w{number}", vip=f"203.0.113.{number}") for number in range(1, 101)]
     (instance,) = of(replace(PAIR, service=services)).instances
 
     assert MOST_ADVERTISED == len(instance.advertised)

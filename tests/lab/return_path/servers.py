@@ -1,0 +1,23 @@
+"""What tests of the way back do on servers and routers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from remainder.kernel.report import report
+from remainder.lab.return_path import ReturnPath
+
+
+def outcomes(scene: ReturnPath, name: str) -> dict[str, int]:
+    counted = report(scene.nodes[name].namespace, "server")["outcomes"]
+    return {outcome: count["packets"] for outcome, count in counted.items()}
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 5.0) -> bool:
+    deadline_s = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.05)
+    return True

@@ -1,0 +1,147 @@
+"""What ``status`` shows in a window of any size: nothing cut in the middle, what matters first."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from remainder.cli.status_view import View
+
+
+def service(number: int, *, mac: str | None = "02:00:5e:00:53:11") -> dict[str, Any]:
+    return {
+        "name": f"web-{number}",
+        "vip": "203.0.113.10",
+        "port": 80,
+        "protocol": "tcp",
+        "key": "src_ip + src_port + dst_ip + dst_port + protocol",
+        "table": "maglev",
+        "slots": 65_537,
+        "servers": [
+            {
+                "name": f"s{at}",
+                "address": f"192.0.2.{10 + at}",
+                "mac": mac,
+                "slots": 21_846,
+                "packets": 1_234_567,
+                "bytes": 98_765_432,
+            }
+            for at in range(1, 4)
+        ],
+    }
+
+
+def report(*services: dict[str, Any], refused: dict[str, str] | None = None) -> dict[str, Any]:
+    return {
+        "node": "lb1",
+        "role": "balancer",
+        "interface": "eth0",
+        "mode": "native",
+        "process": 8719,
+        "attached": True,
+        "refused": refused,
+        "fingerprint": {"tables": "70495144e9f0" * 4},
+        "services": list(services),
+        "outcomes": {
+            "forwarded": {"packets": 1_234_567, "bytes": 1},
+            "unresolved": {"packets": 12, "bytes": 1},
+            "malformed": {"packets": 0, "bytes": 0},
+        },
+        "seen": {"packets": 1_234_579, "bytes": 1},
+    }
+
+
+def watched(width: int, height: int, *services: dict[str, Any], looks: int = 2) -> list[str]:
+    """The lines of ``status --watch`` after some looks, a second apart."""
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        height=height,
+        force_terminal=True,
+        color_system=None,
+        legacy_windows=False,
+    )
+    view = View(console)
+    for second in range(looks):
+        picture = view.window([report(*services)], float(second))
+    console.print(picture)
+    return out.getvalue().splitlines()
+
+
+WINDOWS = pytest.mark.parametrize(("width", "height"), [(60, 15), (80, 24), (40, 10), (200, 50)])
+
+
+@WINDOWS
+def test_a_watched_picture_fits_its_window(width: int, height: int) -> None:
+    lines = watched(width, height, *(service(number) for number in range(9)))
+
+    assert len(lines) < height
+    assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 15), (80, 24)])
+def test_no_number_is_cut_in_a_small_window(width: int, height: int) -> None:
+    lines = watched(width, height, service(0))
+    text = "\n".join(lines)
+
+    assert 3 == sum("1,234,567" in line and "192.0.2." in line for line in lines)
+    assert "33%" in text
+    assert "…" not in text
+
+
+def test_a_small_window_has_the_outcomes_before_the_servers_and_names_what_it_leaves_out() -> None:
+    lines = watched(60, 15, *(service(number) for number in range(9)))
+    at = {
+        word: next(n for n, line in enumerate(lines) if word in line)
+        for word in ("lb1", "unresolved", "web-0")
+    }
+
+    assert at["lb1"] < at["unresolved"] < at["web-0"]
+    assert lines[-1].startswith("… ")
+    assert lines[-1].endswith(" more: a higher window shows them")
+
+
+def test_a_large_window_has_everything_and_the_services_first() -> None:
+    lines = watched(200, 50, service(0))
+    text = "\n".join(lines)
+
+    assert text.index("web-0") < text.index("outcome")
+    assert "02:00:5e:00:53:11" in text
+    assert "98.8 MB" in text
+    assert "Normal: sent to its server." in text
+
+
+def test_a_server_that_was_never_found_is_marked_without_the_column_of_macs_too() -> None:
+    lines = watched(60, 15, service(0, mac=None))
+
+    assert not [line for line in lines if "MAC" in line]
+    assert 3 == sum("unresolved" in line and "192.0.2." in line for line in lines)
+
+
+def test_rates_are_of_the_same_server_however_often_the_picture_is_drawn() -> None:
+    """The first look has none."""
+    first, second = watched(60, 15, service(0), looks=1), watched(60, 15, service(0), looks=2)
+
+    assert first != second
+
+
+def test_a_refused_file_is_named_beside_what_runs() -> None:
+    out = StringIO()
+    view = View(Console(file=out, width=200))
+    view.show(
+        [
+            report(
+                service(0),
+                refused={"at": "2026-01-02 03:04:05+01:00", "sentence": "r.toml:7: no such key"},
+            )
+        ]
+    )
+
+    assert (
+        "the file changed at 2026-01-02 03:04:05+01:00 and was refused: r.toml:7: no such key; "
+        "the former goes on"
+    ) in out.getvalue()
