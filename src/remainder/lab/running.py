@@ -24,6 +24,7 @@ MARK: Final = "REMAINDER_LAB"
 
 GRACE_S: Final = 3.0
 RELEASE_S: Final = 0.5
+LOOK_S: Final = 0.01
 KEPT_LINES: Final = 25_000
 
 
@@ -163,8 +164,21 @@ def end(processes: Iterable[Running], *, grace_s: float = GRACE_S) -> None:
 
 def end_marked(name: str) -> None:
     """Kill what still carries the mark of a namespace: children of children, or of the dead."""
+    deadline_s = time.monotonic() + GRACE_S
+    while marked := _marked(name):
+        for pid in marked:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline_s:
+            return
+        time.sleep(LOOK_S)  # on a busy machine they take a moment to be gone
+
+
+def _marked(name: str) -> list[int]:
     mark = f"{MARK}={name}".encode()
+    found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
             if mark in path.read_bytes().split(b"\0") and int(path.parent.name) != os.getpid():
-                os.kill(int(path.parent.name), signal.SIGKILL)
+                found.append(int(path.parent.name))
+    return found
