@@ -37,9 +37,7 @@ def _plan(services: int) -> Plan:
 
 def test_a_server_of_many_services_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Address] = []
-    monkeypatch.setattr(
-        segment.netlink, "off_link", lambda addresses, index: asked.extend(addresses)
-    )
+    monkeypatch.setattr(segment.netlink, "off_link", lambda addresses, _: asked.extend(addresses))
     segment.check_servers(_plan(400), INTERFACE)
 
     assert [ip_address("192.0.2.1"), ip_address("192.0.2.2")] == asked
@@ -52,9 +50,10 @@ def test_a_server_elsewhere_is_named_with_the_first_service_that_has_it(
         return list(addresses)[1], "it is elsewhere"
 
     monkeypatch.setattr(segment.netlink, "off_link", off_link)
-    with pytest.raises(
-        HostError,
-        match="^server 's2' of service 'web-1': it is elsewhere; method l2 needs it on the "
-        "segment of eth7$",
-    ):
+    with pytest.raises(HostError) as refused:
         segment.check_servers(_plan(2), INTERFACE)
+
+    assert (
+        "server 's2' of service 'web-1': it is elsewhere; method l2 needs it on the segment of eth7"
+        == str(refused.value)
+    )
