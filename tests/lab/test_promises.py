@@ -267,7 +267,7 @@ def test_the_data_plane_does_not_grow_with_traffic(scene: OneService, tmp_path: 
     process.terminate()
 
     assert [] == [item for item in sessions if not item.ok]
-    assert len(before) >= 6
+    assert {"halves", "outcomes", "servers"} <= before.keys()
     assert {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY} == {kind for kind, _ in before.values()}
     assert before == after
 

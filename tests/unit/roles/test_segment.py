@@ -50,9 +50,10 @@ def test_a_server_elsewhere_is_named_with_the_first_service_that_has_it(
         return list(addresses)[1], "it is elsewhere"
 
     monkeypatch.setattr(segment.netlink, "off_link", off_link)
-    with pytest.raises(
-        HostError,
-        match=r"^server 's2' of service 'web-1': it is elsewhere; method l2 needs it on the "
-        r"segment of eth7$",
-    ):
+    with pytest.raises(HostError) as refused:
         segment.check_servers(_plan(2), INTERFACE)
+
+    assert (
+        "server 's2' of service 'web-1': it is elsewhere; method l2 needs it on the segment of eth7"
+        == str(refused.value)
+    )
