@@ -17,14 +17,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from remainder.bench.flood_bed import CLIENTS, PLANES, PORT, SETTLE_S, VIP, Bed, bed, hurry
+from remainder.bench.flood_bed import CLIENTS, PLANES, PORT, SETTLE_S, VIP, Bed, bed
 from remainder.bench.flood_report import Level
 from remainder.errors import HostError
 from remainder.flow import Flow
 from remainder.kernel.flood import syn_of
 from remainder.lab import Running
 from remainder.lab.host import python_module
-from remainder.lab.napi import spent, threaded
+from remainder.lab.napi import go_first, spent, threaded
 
 PER_S: Final = (0, 100_000, 200_000, 400_000, 1_000_000)
 SECONDS: Final = 6.0
@@ -95,6 +95,9 @@ def _level(name: str, per_s: int, seconds: float, cpus: Cpus) -> Level:
         thread = threaded(built.balancer, "eth0", cpu=cpus.balancer)
         clients = _clients(built, seconds, cpus.clients)
         flood = _flood(built, per_s, seconds, cpus.flood) if per_s else None
+        if flood:
+            # While it sends, the kernel lets nobody remove the interface.
+            stack.callback(flood.terminate)
         before, stopped, idle = look(), built.dam.packets(), spent(thread)
         begun_s = time.monotonic()
         if flood:
@@ -136,7 +139,7 @@ def _clients(built: Bed, seconds: float, cpu: int) -> Running:
         title="the clients",
     )
     process.wait_for("ready")
-    hurry(process, cpu)
+    go_first(process.pid, cpu=cpu)
     return process
 
 

@@ -32,6 +32,7 @@ from remainder.kernel.flood import Dam
 from remainder.lab import Host, Running
 from remainder.lab.host import python_module
 from remainder.lab.leftovers import forget_node
+from remainder.lab.napi import go_first
 from remainder.lab.switch import Switch
 
 VIP: Final = "203.0.113.10"
@@ -124,7 +125,8 @@ def bed(cpu: int) -> Iterator[Bed]:
             host = hosts[name]
             index = host.interface("eth0").index
             stack.callback(os.close, host.call(libbpf.attach, dam.program_fd, index, "native"))
-            hurry(_serve(host), cpu)
+            # Little to do, and what else runs shall not be measured.
+            go_first(_serve(host).pid, cpu=cpu)
         yield Bed(switch, hosts, dam)
 
 
@@ -138,12 +140,6 @@ def _serve(host: Host) -> Running:
     )
     process.wait_for("ready")
     return process
-
-
-def hurry(process: Running, cpu: int) -> None:
-    """Let a process that has little to do go first on a CPU: what else runs is not measured."""
-    os.sched_setaffinity(process.pid, {cpu})
-    os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(1))
 
 
 def _ours(built: Bed, stack: ExitStack) -> Look:

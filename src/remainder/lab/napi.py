@@ -37,10 +37,20 @@ def threaded(host: Host, interface: str, *, cpu: int) -> int:
             raise HostError(f"{interface} got no thread of its own within {WAIT_S:g} s")
         time.sleep(0.01)
     thread = max(new)
-    os.sched_setaffinity(thread, {cpu})
-    # As a network card's work it goes before the processes of its CPU.
-    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
+    go_first(thread, cpu=cpu)  # as a network card's work does
     return thread
+
+
+def go_first(task: int, *, cpu: int) -> None:
+    """Let a thread or process go before all others on a CPU.  Raises HostError where none may."""
+    try:
+        os.sched_setaffinity(task, {cpu})
+        os.sched_setscheduler(task, os.SCHED_FIFO, os.sched_param(1))
+    except OSError as error:
+        raise HostError(
+            f"real-time priority on CPU {cpu} was refused: {error.strerror}; "
+            f"it takes CAP_SYS_NICE, and a container may be without"
+        ) from None
 
 
 _SWITCH_ON: Final = 'mount -t sysfs sysfs /sys && echo 1 > "$1"'

@@ -130,6 +130,12 @@ class Clients:
         for exchange in [one for one in self._by_number.values() if one.waiting]:
             self._fail(exchange)
 
+    def close(self) -> None:
+        """Close every session."""
+        for exchange in list(self._by_number.values()):
+            self._drop(exchange)
+        self._poll.close()
+
     def _waits_at(self, now_s: float) -> bool:
         return now_s < self._end_s + self._timeout_s and any(
             one.waiting for one in self._by_number.values()
@@ -237,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     while os.read(0, 4096):
         pass
     clients.work(opened, seconds=options.seconds, pause_s=options.pause, new_per_s=options.new)
+    clients.close()
     sys.stdout.write(json.dumps(asdict(clients.seen)) + "\n")
 
 
