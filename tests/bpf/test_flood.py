@@ -10,7 +10,6 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from remainder.errors import HostError
 from remainder.flow import Flow
 from remainder.frame import frame_of
 from remainder.kernel import flood, libbpf
@@ -88,7 +87,7 @@ def test_the_first_of_the_flood_is_the_frame_itself(sender: Sender) -> None:
 
 
 def test_only_ipv4_and_tcp_can_flood() -> None:
-    with pytest.raises(HostError, match="cannot flood"):
+    with pytest.raises(ValueError, match="not of IPv4 and TCP"):
         syn_of(Flow(FLOW.src_ip, 1, FLOW.dst_ip, 80, 17), **MACS)
 
 

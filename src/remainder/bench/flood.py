@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from remainder.bench.flood_bed import CLIENTS, PLANES, PORT, SETTLE_S, VIP, Bed, bed
+from remainder.bench.flood_bed import CLIENTS, PLANES, PORT, SETTLE_S, VIP, Bed, bed, need_tools
 from remainder.bench.flood_report import Level
 from remainder.errors import HostError
 from remainder.flow import Flow
@@ -61,10 +61,12 @@ def measure(
     told: Callable[[int], None] = lambda _: None,
 ) -> list[Level]:
     """Flood every data plane at every rate.  Needs root and two CPUs; some need nft."""
+    names = names or list(PLANES)
+    need_tools(names)
     cpus = cpus_of(os.sched_getaffinity(0))
     levels: list[Level] = []
     for per_s in rates:
-        for name in names or PLANES:
+        for name in names:
             levels.append(_undisturbed(name, per_s, seconds, cpus))
             told(len(levels))
     return levels

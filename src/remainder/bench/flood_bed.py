@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -108,6 +108,12 @@ Plane = Callable[[Bed, ExitStack], Look]
 """Sets a data plane up at the balancer; the stack takes it down."""
 
 
+def need_tools(names: Iterable[str]) -> None:
+    """Raise HostError, before anything is built, if what a data plane needs is not there."""
+    if any(name.startswith("nftables") for name in names) and shutil.which("nft") is None:
+        raise HostError("nft is not installed; apt install nftables")
+
+
 @contextmanager
 def bed(cpu: int) -> Iterator[Bed]:
     """Clients, balancer, and servers that serve on this CPU."""
@@ -170,9 +176,6 @@ def _nft(rules: str) -> Plane:
         balancer = built.balancer
         balancer.sysctl("net.ipv4.ip_forward", 1)
         balancer.add_route(_CLIENTS_NETWORK, via=ADDRESSES["clients"])
-        # nsenter, which takes us in, says so in its own words where nft is missing.
-        if shutil.which("nft") is None:
-            raise HostError("nft is not installed; apt install nftables")
         done = balancer.run(["nft", "-f", "-"], given=rules)
         if done.returncode:
             raise HostError(f"nft refused its rules: {done.stderr.strip()}")

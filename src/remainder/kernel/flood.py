@@ -122,7 +122,7 @@ def group_of(per_s: int) -> int:
 def syn_of(flow: Flow, *, source_mac: bytes, destination_mac: bytes) -> bytes:
     """A SYN whose checksums stay true for every source, as the flood writes it."""
     if flow.version != 4 or flow.protocol != 6:
-        raise HostError(f"{flow} cannot flood: IPv4 and TCP can")
+        raise ValueError(f"{flow} is not of IPv4 and TCP")
     frame = bytearray(frame_of(flow, source_mac=source_mac, destination_mac=destination_mac))
     varied = internet_checksum(bytes(frame[26:30])) ^ 0xFFFF
     frame[18:20] = (varied ^ 0xFFFF).to_bytes(2, "big")

@@ -29,13 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first source")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds in all")
     options = parser.parse_args(arguments)
-    # The signal shall end the call into the kernel, not the process.
-    signal.signal(signal.SIGTERM, lambda *_: None)
     sender = Sender()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while os.read(0, 4096):
         pass
+    # From here on it shall end the call into the kernel, not the process.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     sent = sender.send(
         options.frame,
         ifindex=socket.if_nametoindex(options.interface),

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from remainder.bench.flood_bed import ADDRESSES, CONNTRACK, FILE, PLANES, PORT, STATELESS, VIP
+from remainder.bench.flood_bed import (
+    ADDRESSES,
+    CONNTRACK,
+    FILE,
+    PLANES,
+    PORT,
+    STATELESS,
+    VIP,
+    need_tools,
+)
+from remainder.errors import HostError
 from remainder.plan import make_plan
 from remainder.sources.file import loads
 
@@ -26,3 +36,11 @@ def test_the_rules_name_them_too(rules: str) -> None:
 
 def test_ours_stands_first() -> None:
     assert "remainder" == next(iter(PLANES))
+
+
+def test_a_missing_tool_is_told_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    need_tools(["remainder"])
+
+    with pytest.raises(HostError, match="apt install nftables"):
+        need_tools(PLANES)
