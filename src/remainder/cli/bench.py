@@ -42,6 +42,10 @@ PEERS: Final = (
 )
 @click.option("--control", is_flag=True, help="the control plane instead: start, publish, check")
 @click.option("--wire", is_flag=True, help="packets and connections per second, beside others")
+@click.option("--flood", is_flag=True, help="clients under a flood of SYNs, beside nftables")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 60), default=6, show_default=True, help="of each flood"
+)
 @click.option(
     "--html", type=click.Path(path_type=Path), metavar="PATH", help="write a page with a picture"
 )
@@ -57,6 +61,8 @@ def command(
     want: str | None,
     control: bool,
     wire: bool,
+    flood: bool,
+    seconds: float,
     html: Path | None,
     as_json: bool,
 ) -> None:
@@ -70,8 +76,9 @@ def command(
         raise HostError("timing a data plane loads it into the kernel; run it as root")
     if (program is None) != (packet is None) or (program is None) != (want is None):
         raise click.UsageError("--program, --packet and --want belong together")
-    if (control or wire) and (file or every or cases or program or control == wire):
-        raise click.UsageError("--control and --wire stand alone")
+    alone = control + wire + flood
+    if alone > 1 or (alone and (file or every or cases or program)):
+        raise click.UsageError("--control, --wire and --flood stand alone")
     if control and html:
         raise click.UsageError("--control has no page; take --json")
     end_cleanly()
@@ -80,6 +87,9 @@ def command(
         return
     if wire:
         _wire(rounds, html, as_json=as_json)
+        return
+    if flood:
+        _flood(seconds, html, as_json=as_json)
         return
     if program is not None:
         frame = _bytes(packet or "")
@@ -122,19 +132,19 @@ def _measure(
                 wanted = cases.matching([point.name for point in points], patterns)
                 subjects = [cases.subject(point) for point in points if point.name in wanted]
             trials += stack.enter_context(micro.trials_of(subjects))
-        with _progress(rounds) as told:
+        with _progress("rounds", rounds) as told:
             rows = micro.measure(watch, only_return, trials, rounds=rounds, told=told)
     return Report(machine.this_machine(mode, name), rounds, tuple(rows))
 
 
 @contextmanager
-def _progress(rounds: int) -> Iterator[Any]:
+def _progress(what: str, total: int) -> Iterator[Any]:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("rounds", total=rounds)
+        task = progress.add_task(what, total=total)
         yield lambda done: progress.update(task, completed=done)
 
 
@@ -184,10 +194,10 @@ def _control(*, as_json: bool) -> None:
 def _wire(rounds: int, html: Path | None, *, as_json: bool) -> None:
     from remainder.bench import connections, machine, wire, wire_report  # noqa: PLC0415
 
-    with _progress(rounds) as told:
+    with _progress("rounds of packets", rounds) as told:
         speeds = wire.measure(rounds=rounds, told=told)
     beside = connections.rounds_beside(rounds)
-    with _progress(beside) as told:
+    with _progress("rounds of connections", beside) as told:
         connected = connections.measure(rounds=beside, told=told)
     report = wire_report.WireReport(
         machine.this_machine("veths of a lab, native XDP unless said otherwise"),
@@ -201,5 +211,25 @@ def _wire(rounds: int, html: Path | None, *, as_json: bool) -> None:
         from remainder.cli.bench_page import wire_page  # noqa: PLC0415
 
         html.write_text(wire_page(report), encoding="utf-8")
+    if report.faults:
+        raise Disagreement(f"numbers above mean nothing: {'; '.join(report.faults)}")
+
+
+def _flood(seconds: float, html: Path | None, *, as_json: bool) -> None:
+    from remainder.bench import flood, flood_bed, flood_report, machine  # noqa: PLC0415
+
+    with _progress("floods", len(flood.PER_S) * len(flood_bed.PLANES)) as told:
+        levels = flood.measure(seconds=seconds, told=told)
+    report = flood_report.FloodReport(
+        machine.this_machine("an XDP switch of a lab, native XDP, one queue on one CPU"),
+        seconds,
+        tuple(levels),
+    )
+    plain = flood_report.as_plain(report)
+    click.echo(json.dumps(plain, indent=2) if as_json else flood_report.as_text(report))
+    if html is not None:
+        from remainder.cli.flood_page import page  # noqa: PLC0415
+
+        html.write_text(page(report), encoding="utf-8")
     if report.faults:
         raise Disagreement(f"numbers above mean nothing: {'; '.join(report.faults)}")

@@ -41,7 +41,7 @@ _TICKS: Final = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 def page(report: Report) -> str:
     """The whole page as HTML."""
-    return _whole(
+    return whole(
         report.machine,
         "<h1>What a packet costs</h1>",
         '<p class="soft">Nanoseconds per packet, net of a program that only returns, in the same '
@@ -57,7 +57,7 @@ def page(report: Report) -> str:
 def wire_page(report: WireReport) -> str:
     """The whole page of ``--wire`` as HTML."""
     said = (*((EXTRA, NATIVE) if report.connections else ()), *report.notes)
-    return _whole(
+    return whole(
         report.machine,
         "<h1>Packets and connections per second</h1>",
         '<p class="soft">Through veths, on one CPU that also sends and counts the packets, and is '
@@ -67,7 +67,8 @@ def wire_page(report: WireReport) -> str:
     )
 
 
-def _whole(machine: Machine, *parts: str) -> str:
+def whole(machine: Machine, *parts: str) -> str:
+    """The frame of a page: its style, its parts, and the machine."""
     facts = "".join(
         f'<tr><td class="soft">{escape(name)}</td><td>{escape(value)}</td></tr>'
         for name, value in machine_facts(machine).items()

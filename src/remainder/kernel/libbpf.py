@@ -319,8 +319,11 @@ def test_run(program_fd: int, frame: bytes, *, repeat: int = 1) -> tuple[int, by
     return int(opts.retval), output.raw[: opts.data_size_out]
 
 
-def send_live(program_fd: int, frame: bytes, *, ifindex: int, repeat: int) -> None:
-    """Run an XDP program on frames that are real: XDP_TX sends them out of the interface."""
+def send_live(program_fd: int, frame: bytes, *, ifindex: int, repeat: int, batch: int = 64) -> None:
+    """Run an XDP program on frames that are real: XDP_TX sends them out of the interface.
+
+    A batch at a time; in between the kernel lets others run, and ends at a signal.
+    """
     source = ctypes.create_string_buffer(frame, len(frame))
     context = XdpMd(data_end=len(frame), ingress_ifindex=ifindex)
     opts = TestRunOpts(
@@ -331,7 +334,7 @@ def send_live(program_fd: int, frame: bytes, *, ifindex: int, repeat: int) -> No
         ctx_size_in=ctypes.sizeof(context),
         repeat=repeat,
         flags=_LIVE_FRAMES,
-        batch_size=64,
+        batch_size=batch,
     )
     _check(
         library().bpf_prog_test_run_opts(program_fd, ctypes.byref(opts)),

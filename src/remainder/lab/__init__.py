@@ -21,6 +21,7 @@ from remainder.lab.running import Running
 from remainder.lab.scenes import SCENES, Scene, scene
 from remainder.lab.segment import Segment
 from remainder.lab.standby_pair import StandbyPair, standby_pair
+from remainder.lab.switch import Switch
 from remainder.lab.traffic import (
     HeldSessions,
     Session,
@@ -50,6 +51,7 @@ __all__ = [
     "Session",
     "Sessions",
     "StandbyPair",
+    "Switch",
     "Transfer",
     "Wire",
     "Witness",

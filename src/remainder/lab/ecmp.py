@@ -21,9 +21,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from remainder.errors import HostError
-from remainder.lab import numbering, tools
+from remainder.lab import numbering
 from remainder.lab.balanced import Balanced, Size, built
+from remainder.lab.nft import load_rules
 from remainder.lab.running import Running
 from remainder.lab.wire import MTU, PassAll, attach_pass_all
 
@@ -68,18 +68,14 @@ class Ecmp(Balanced):
         with ExitStack() as stack:
             self.router.netlink(_add_tables, routes)
             stack.callback(self.router.netlink, _remove_tables, routes)
-            self._nft(
+            load_rules(
+                self.router,
                 f"table inet {_TABLE} {{ chain turns {{ type filter hook prerouting priority "
                 f'mangle; iifname "clients" meta mark set numgen inc mod {len(self.nodes)} '
-                f"offset {FIRST_TABLE}; }}; }}"
+                f"offset {FIRST_TABLE}; }}; }}",
             )
-            stack.callback(self._nft, f"delete table inet {_TABLE}")
+            stack.callback(load_rules, self.router, f"delete table inet {_TABLE}")
             yield
-
-    def _nft(self, text: str) -> None:
-        done = self.router.run([tools.find("nft"), "-f", "-"], given=text)
-        if done.returncode:
-            raise HostError(f"the router cannot spray: {done.stderr.strip()}")
 
 
 @contextmanager

@@ -1,0 +1,47 @@
+"""All data planes are told of the same servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from remainder.bench.flood_bed import (
+    ADDRESSES,
+    CONNTRACK,
+    FILE,
+    PLANES,
+    PORT,
+    STATELESS,
+    VIP,
+    need_tools,
+)
+from remainder.errors import HostError
+from remainder.lab import tools
+from remainder.plan import make_plan
+from remainder.sources.file import loads
+
+SERVERS = [ADDRESSES["s1"], ADDRESSES["s2"]]
+
+
+def test_the_file_is_valid_and_names_them() -> None:
+    plan = make_plan(loads(FILE))
+
+    assert SERVERS == [str(address) for _, _, address in plan.reached]
+
+
+@pytest.mark.parametrize("rules", [STATELESS, CONNTRACK])
+def test_the_rules_name_them_too(rules: str) -> None:
+    assert all(address in rules for address in SERVERS)
+    assert f"ip daddr {VIP} tcp dport {PORT} " in rules
+    assert rules.count("{") == rules.count("}")
+
+
+def test_ours_stands_first() -> None:
+    assert "remainder" == next(iter(PLANES))
+
+
+def test_a_missing_tool_is_told_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "path_of", lambda _: None)
+    need_tools(["remainder"])
+
+    with pytest.raises(HostError, match="apt-get install nftables"):
+        need_tools(PLANES)
