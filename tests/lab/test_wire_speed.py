@@ -55,7 +55,7 @@ def test_the_balancer_sees_half_of_a_connection_unless_its_method_needs_all(
 
 
 def test_ours_is_far_from_haproxy(connected: dict[str, Connections]) -> None:
-    """Measured: 1.6 times the connections, a fifth of the time beyond one without a balancer."""
+    """Measured: 1.7 times the connections, a twelfth of the time beyond one without a balancer."""
     if HAPROXY not in connected:
         pytest.skip("haproxy is not installed; apt install haproxy")
 

@@ -3,7 +3,7 @@
 ::
 
     client ───┐
-    balancer ─┼─ segment, a bridge
+    balancer ─┼─ switch
     server ───┘
 
 Client and server are the same in all of them; what differs is what runs on the balancer,
@@ -26,7 +26,7 @@ from remainder.bench import micro
 from remainder.bench.cases import KEYS
 from remainder.config import Config, Server, Service
 from remainder.kernel import libbpf
-from remainder.lab import Host, Segment, tools
+from remainder.lab import Host, Switch, tools
 from remainder.lab.nft import load_rules
 from remainder.plan import Plan, make_plan
 
@@ -42,7 +42,7 @@ _CLIENTS: Final = "198.51.100.0/24"
 
 @dataclass(frozen=True)
 class Bed:
-    """The three hosts, each with ``eth0`` on the segment."""
+    """The three hosts, each with ``eth0`` on the switch."""
 
     client: Host
     balancer: Host
@@ -73,32 +73,27 @@ class Plane:
     set_up: SetUp
     balanced: bool = True
     """whether it leads through the balancer"""
-    native: bool = False
-    """whether the balancer's wire must be made ready for native XDP, which costs the others"""
     program: str | None = None
     """what must be installed, or this one is left out"""
 
 
 @contextmanager
 def bed(plane: Plane) -> Iterator[Bed]:
-    """Client, balancer and server on a segment; servers hold the VIP and answer directly."""
+    """Client, balancer and server on a switch; servers hold the VIP and answer directly."""
     with ExitStack() as stack:
         client, balancer, server = (
             stack.enter_context(Host(name)) for name in ("client", "balancer", "server")
         )
-        segment = stack.enter_context(Segment())
+        switch = stack.enter_context(Switch())
         for host, addresses in (
             (client, (CLIENT,)),
             (balancer, _BALANCER),
             (server, SERVERS),
         ):
-            wired = segment.wired(
-                host,
-                addresses=[f"{address}/24" for address in addresses],
-                xdp=plane.native and host is balancer,
+            stack.enter_context(
+                switch.wired(host, addresses=[f"{address}/24" for address in addresses])
             )
-            stack.enter_context(wired)
-        segment.introduce()
+        switch.introduce()
         server.add_addresses("lo", [f"{VIP}/32"])
         server.sysctls([("net.ipv4.conf.all.arp_ignore", 1), ("net.ipv4.conf.all.arp_announce", 2)])
         server.add_route(_CLIENTS, interface="eth0")
@@ -159,15 +154,13 @@ _CHOICE: Final = f"jhash ip saddr . tcp sport mod {len(SERVERS)} map"
 
 def _netdev(built: Bed, stack: ExitStack) -> None:
     del stack
-    # From our own MAC address, else the bridge learns that the client is here.
-    own, mac = built.balancer.mac("eth0"), built.server.mac("eth0")
-    macs = _map([mac] * len(SERVERS))
+    macs = _map([built.server.mac("eth0")] * len(SERVERS))
     load_rules(
         built.balancer,
         f"""table netdev balancing {{
           chain ingress {{
             type filter hook ingress device "eth0" priority 0
-            {_TO_US} ether saddr set {own} ether daddr set {_CHOICE} {macs} fwd to "eth0"
+            {_TO_US} ether daddr set {_CHOICE} {macs} fwd to "eth0"
           }}
         }}""",
     )
@@ -226,7 +219,7 @@ def haproxy_cfg() -> str:
 
 PLANES: Final[Mapping[str, Plane]] = {
     "no balancer": Plane(set_up=_nothing, balanced=False),
-    "remainder, sum": Plane(set_up=_ours("native"), native=True),
+    "remainder, sum": Plane(set_up=_ours("native")),
     "remainder, sum, generic XDP": Plane(set_up=_ours("generic")),
     "nftables, netdev, to MAC addresses": Plane(set_up=_netdev),
     "nftables, DNAT with conntrack": Plane(set_up=_dnat),

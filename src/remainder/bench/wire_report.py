@@ -163,7 +163,7 @@ def as_text(report: WireReport) -> str:
                 for name, (speed, connections) in report.rows.items()
             ),
             "",
-            *((EXTRA, _RECEIVED, NATIVE) if report.connections else ()),
+            *((EXTRA, _RECEIVED) if report.connections else ()),
             *report.notes,
         ]
     ).rstrip()
@@ -171,11 +171,7 @@ def as_text(report: WireReport) -> str:
 
 EXTRA: Final = (
     "extra us: what the CPU does for a connection beyond one without a balancer, whose packets "
-    "cross the bridge once less"
-)
-NATIVE: Final = (
-    "native XDP on a veth copies every packet of a socket, so generic is ahead of it here; with a "
-    "network card nothing is copied"
+    "cross the switch once less"
 )
 _RECEIVED: Final = (
     "packets: of a connection, what the balancer receives; with DNAT and HAProxy the answers come "

@@ -12,7 +12,7 @@ from typing import Final
 
 from remainder.bench.machine import Machine
 from remainder.bench.report import Report, Row, machine_facts
-from remainder.bench.wire_report import EXTRA, NATIVE, WireReport, extra
+from remainder.bench.wire_report import EXTRA, WireReport, extra
 
 _STYLE: Final = """
 :root { --ground: #fbfaf7; --ink: #23262b; --soft: #6d7178; --line: #cfcdc6;
@@ -56,7 +56,7 @@ def page(report: Report) -> str:
 
 def wire_page(report: WireReport) -> str:
     """The whole page of ``--wire`` as HTML."""
-    said = (*((EXTRA, NATIVE) if report.connections else ()), *report.notes)
+    said = (*((EXTRA,) if report.connections else ()), *report.notes)
     return whole(
         report.machine,
         "<h1>Packets and connections per second</h1>",
