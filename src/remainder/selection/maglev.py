@@ -67,6 +67,7 @@ def table(weights: Sequence[int], names: Sequence[str], slots: int | None = None
     order = turns([weights[owner] for owner in by_name], slots)
     places = [permutation(names[owner], slots) for owner in by_name]
     offsets, skips = [offset for offset, _ in places], [skip for _, skip in places]
+    taken = np.fromiter(walk(order.tolist(), offsets, skips, slots), np.intp, slots)
     owners = np.empty(slots, dtype=np.uint16)
-    owners[walk(order.tolist(), offsets, skips, slots)] = np.asarray(by_name)[order]
+    owners[taken] = np.asarray(by_name, dtype=np.uint16)[order]
     return owners
