@@ -24,7 +24,7 @@ from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
-from remainder.roles.running import RunningRole
+from remainder.roles.current import Current
 from tests.bpf.kernel import kernel
 
 pytestmark = pytest.mark.bpf
@@ -336,11 +336,10 @@ def test_who_stays_keeps_its_count_in_maps_of_another_size() -> None:
     numbers = {name: 3800 + at for at, name in enumerate(image.allocate_counters(many, {})[0])}
     kept = Count(packets=7, bytes=420)
     counters.write(old.maps["servers"], numbers["web", "s250"], kept)
-    role = SimpleNamespace(numbers=numbers)
-    RunningRole._move_counters(role, few, old, new)
-    numbers, fresh = image.allocate_counters(few, role.numbers)
+    stay = Current._move_counters(SimpleNamespace(numbers=numbers), few, old, new)
+    numbers, fresh = image.allocate_counters(few, stay)
 
-    assert {("web", "s249"), ("web", "s250")} == set(role.numbers)
+    assert {("web", "s249"), ("web", "s250")} == set(stay)
     assert kept == counters.read(new.maps["servers"], numbers["web", "s250"])
     assert numbers["web", "s250"] not in fresh
     for loaded in (old, new):
@@ -355,18 +354,18 @@ def test_a_server_that_comes_counts_from_its_first_packet() -> None:
     loaded = dataplane.load(capacity, image.features_of(first))
     tables = loaded.tables()
     tables.set_own_mac(OWN_MAC)
-    role = SimpleNamespace(
-        numbers={}, published=0, tables=tables, macs=made_up_macs(first) | made_up_macs(second)
-    )
+    role = SimpleNamespace(tables=tables)
+    macs = made_up_macs(first) | made_up_macs(second)
+    numbers: dict[tuple[str, str], int] = {}
     for at in range(capacity.counters):
         counters.write(loaded.maps["servers"], at, Count(packets=99))
     for plan in (first, second, first, second):
-        before = dict(role.numbers)
-        RunningRole._publish(role, tables, loaded, plan)
+        before = numbers
+        numbers = Current._fill(role, tables, loaded, plan, before, macs)
         loaded.run(frame)
 
-        assert not set(before.values()) & set(role.numbers.values())
+        assert not set(before.values()) & set(numbers.values())
         assert [0, 1] == sorted(
-            count.packets for count in counters.servers(loaded.maps, role.numbers).values()
+            count.packets for count in counters.servers(loaded.maps, numbers).values()
         )
     loaded.close()

@@ -222,7 +222,7 @@ def test_a_large_mtu_costs_native_mode_and_is_named(tmp_path: Path) -> None:
 
 
 def test_a_new_program_takes_over_and_no_session_notices(scene: OneService, tmp_path: Path) -> None:
-    """A file that needs other code, then an upgrade of the code itself; both under traffic."""
+    """A file that needs other code, upgrades of the code, of the tables too; all under traffic."""
     path = tmp_path / "r.toml"
     path.write_text(scene.config_text(key=SUM5))
     process = scene.start_balancer(path)
@@ -244,11 +244,17 @@ def test_a_new_program_takes_over_and_no_session_notices(scene: OneService, tmp_
         process = scene.start_balancer(path)
         time.sleep(0.5)
         looks.append(status(scene))
+        process.kill()
+        _seem_of_another_build(scene.node)
+        looks.append(status(scene))
+        process = scene.start_balancer(path)
+        time.sleep(0.5)
+        looks.append(status(scene))
         sessions = held.stop()
     process.terminate()
     counts = [look["outcomes"]["forwarded"]["packets"] for look in looks]
 
-    assert 3 == len({look["program"]["id"] for look in looks})
+    assert 4 == len({look["program"]["id"] for look in looks})
     assert [] == [item for item in sessions if not item.ok]
     assert counts[0] > 0
     assert sorted(set(counts)) == counts
@@ -295,6 +301,14 @@ def _seem_older(node: str) -> None:
     path = state.path_of(node, "balancer")
     noted = json.loads(path.read_text())
     path.write_text(json.dumps(noted | {"fingerprint_program": "0" * 64}))
+
+
+def _seem_of_another_build(node: str) -> None:
+    """As if its tables stood in other maps, as those of the next build may."""
+    _seem_older(node)
+    (folder,) = (at for at in pins.folder_of(node).iterdir() if at.name.isdecimal())
+    for name in ("halves", "live", "settings"):
+        (folder / name).unlink()
 
 
 def test_a_vanished_interface_ends_the_process_with_a_sentence(tmp_path: Path) -> None:

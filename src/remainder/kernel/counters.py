@@ -40,8 +40,12 @@ def write(counters: Map, at: int, count: Count = Count()) -> None:
 
 
 def outcomes(maps: Mapping[str, Map]) -> dict[Outcome, Count]:
-    """How often each outcome was."""
-    return {outcome: read(maps["outcomes"], at) for at, outcome in enumerate(abi.OUTCOMES)}
+    """How often each outcome was; 0 for one that the program, of another build, does not know."""
+    known = maps["outcomes"].max_entries
+    return {
+        outcome: read(maps["outcomes"], at) if at < known else Count()
+        for at, outcome in enumerate(abi.OUTCOMES)
+    }
 
 
 def servers(maps: Mapping[str, Map], names: Mapping[OwnerName, int]) -> dict[OwnerName, Count]:

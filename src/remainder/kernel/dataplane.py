@@ -7,11 +7,12 @@ Twin: bpf/balancer.bpf.c.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,8 @@ PROGRAMS: Final[Mapping[Role, Program]] = {
 }
 
 _SECTIONS: Final = {"live": ".data.live", "settings": ".rodata.settings"}
-_MAPS: Final = ("halves", "outcomes", "servers", *_SECTIONS)
+_COUNTERS: Final = ("outcomes", "servers")
+_MAPS: Final = ("halves", *_COUNTERS, *_SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Dataplane:
     def program_id(self) -> int:
         """The kernel's number of the program."""
         return libbpf.program_id(self.program_fd)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its tables are those of this build."""
+        return "halves" in self.maps
 
     def serves(self, plan: Plan) -> bool:
         """Whether a plan can be published here: room and code enough, and the same families.
@@ -113,8 +120,8 @@ def load(
 ) -> Dataplane:
     """Load a role's program with empty tables.
 
-    ``counters`` of a program before it are taken over where they are large
-    enough.  Raises HostError, with the verifier's words if it refuses.
+    ``counters`` of a program before it are taken over where they are as many and
+    count alike.  Raises HostError, with the verifier's words if it refuses.
     """
     layout = layout_of(capacity)
     settings = abi.Settings(
@@ -132,8 +139,9 @@ def load(
         opened.widen("halves", layout.size)
         opened.resize("servers", capacity.counters)
         opened.set_data(".rodata.settings", bytes(settings))
+        entries = {"outcomes": len(abi.OUTCOMES), "servers": capacity.counters}
         for name, kernel_map in (counters or {}).items():
-            if name == "outcomes" or kernel_map.max_entries == capacity.counters:
+            if counts_alike(kernel_map) and kernel_map.max_entries == entries[name]:
                 opened.reuse(name, kernel_map.fd)
         opened.load(program.entry)
         return Dataplane(
@@ -146,26 +154,52 @@ def load(
         )
 
 
+def counts_alike(kernel_map: Map) -> bool:
+    """Whether a map of counters has those of this build."""
+    return kernel_map.value_size == abi.COUNT.itemsize
+
+
 def from_pins(folder: Path, role: Role) -> Dataplane:
-    """Find a data plane again by its pins.  Raises HostError if something is missing."""
-    maps = {name: Map(libbpf.pinned(folder / name)) for name in _MAPS}
-    settings = abi.Settings.from_buffer_copy(maps["settings"].lookup(0))
+    """Find a data plane again by its pins.  Raises HostError if something is missing.
+
+    One of another build may have other tables, which are left alone: it has
+    counters, and no room for any plan.
+    """
+    wanted = _MAPS if _is_of_this_build(folder) else _COUNTERS
+    maps = {name: Map(libbpf.pinned(folder / name)) for name in wanted}
     companion = folder / "companion"
-    return Dataplane(
-        role=role,
-        program_fd=libbpf.pinned(folder / "program"),
-        companion_fd=libbpf.pinned(companion) if companion.exists() else None,
-        maps=maps,
-        capacity=Capacity(
+    capacity, features = Capacity(0, 0, 0, 0, maps["servers"].max_entries), Feature(0)
+    if "settings" in maps:
+        settings = abi.Settings.from_buffer_copy(maps["settings"].lookup(0))
+        features = Feature(settings.features)
+        capacity = Capacity(
             buckets=index.size_of(settings.bucket_shift),
             services=index.size_of(settings.service_shift),
             slots=settings.slots,
             owners=settings.owners,
             counters=maps["servers"].max_entries,
-        ),
-        features=Feature(settings.features),
+        )
+    return Dataplane(
+        role=role,
+        program_fd=libbpf.pinned(folder / "program"),
+        companion_fd=libbpf.pinned(companion) if companion.exists() else None,
+        maps=maps,
+        capacity=capacity,
+        features=features,
         found=True,
     )
+
+
+def _is_of_this_build(folder: Path) -> bool:
+    sizes = {"live": ctypes.sizeof(abi.Live), "settings": ctypes.sizeof(abi.Settings)}
+    if not all((folder / name).exists() for name in _MAPS):
+        return False
+    for name, size in sizes.items():
+        kernel_map = Map(libbpf.pinned(folder / name))
+        kernel_map.close()
+        if kernel_map.value_size != size:
+            return False
+    return True
 
 
 def unpin(folder: Path) -> None:
@@ -184,8 +218,3 @@ def code_fingerprint(role: Role = "balancer") -> str:
             f"{path.name} is missing: the data plane was not compiled; reinstall Remainder "
             f"with clang and libbpf-dev present"
         ) from None
-
-
-def room(capacity: Capacity) -> dict[str, int]:
-    """A capacity as plain numbers, for people."""
-    return asdict(capacity)

@@ -116,6 +116,10 @@ class Tables:
             self._halves[half].fill(image)
             self._live.half = half
             self._addresses = _positions(image)
+        self.begin_to_wait()
+
+    def begin_to_wait(self) -> None:
+        """Packets of this moment may still use what the next publication would overwrite."""
         self._readers = _leaving()
 
     def wait_for_readers(self) -> None:
@@ -134,10 +138,17 @@ class Tables:
                 words[position, 0] = word
 
 
-def _leaving() -> threading.Thread:
-    """Begins to wait until the packets of this moment have left: milliseconds, on the side."""
+def _leaving() -> threading.Thread | None:
+    """Begins to wait until the packets of this moment have left: milliseconds, on the side.
+
+    None: they have, since where no thread can be had it waits in place.
+    """
     waiting = threading.Thread(target=wait_for_packets_in_flight, daemon=True)
-    waiting.start()
+    try:
+        waiting.start()
+    except RuntimeError:
+        wait_for_packets_in_flight()
+        return None
     return waiting
 
 

@@ -20,8 +20,8 @@ from remainder.roles.hooks import Hooks
 def _prepare(tables: Tables, part: Part, interface: Interface) -> None:
     tables.set_own_mac(interface.mac)
     if part.cluster_mac is not None:
+        netlink.listen_to(interface, part.cluster_mac, join=True)  # may be refused, so first
         tables.set_cluster_mac(part.cluster_mac)
-        netlink.listen_to(interface, part.cluster_mac, join=True)
 
 
 def _release(part: Part, interface: Interface) -> None:

@@ -5,12 +5,14 @@ Claims: 42, 43, 47, 48 (several tiers, each doing the calculation).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from remainder.errors import HostError
 from remainder.fleet import Part, parts_of
 from remainder.kernel import netlink, pins, state
+from remainder.kernel.dataplane import Dataplane
 from remainder.plan import Role
 from remainder.roles.running import RunningRole, Wanted
 from remainder.roles.segment import check_servers
@@ -60,21 +62,42 @@ class RunningNode:
         return parts
 
     def reload(self) -> None:
-        """Read the file again and publish it.  Raises with the running tables untouched."""
+        """Read the file again and publish it.  Raises with the running tables untouched.
+
+        So every role is asked for what it needs before the first one changes.
+        """
         parts = self._parts()
         running = {role.role: role for role in self.roles}
         for part in parts:
             if part.role in running:
                 check_servers(part.plan, running[part.role].interface)
+        loaded = self._programs_for(parts)
         for part in parts:
             role = running.pop(part.role, None)
             if role is not None:
-                role.use(part, self.source.fingerprint)
+                role.use(part, self.source.fingerprint, loaded.get(part.role))
             else:
                 self.roles.append(RunningRole.start(self.wanted, part, self.source.fingerprint))
         for role in running.values():  # the file no longer has them for this node
             role.stop()
             self.roles.remove(role)
+
+    def _programs_for(self, parts: Iterable[Part]) -> dict[Role, Dataplane]:
+        """Programs for what those that run cannot do, loaded.  Raises HostError with none left."""
+        loaded: dict[Role, Dataplane] = {}
+        running = {role.role: role for role in self.roles}
+        try:
+            for part in parts:
+                program = (
+                    running[part.role].current.program_for(part) if part.role in running else None
+                )
+                if program is not None:
+                    loaded[part.role] = program
+        except HostError:
+            for program in loaded.values():
+                program.close()
+            raise
+        return loaded
 
     def stop(self) -> None:
         """Detach every role."""

@@ -16,14 +16,13 @@ from pathlib import Path
 from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
-from remainder.kernel import counters, dataplane, image, libbpf, netlink, pins, state
+from remainder.kernel import dataplane, image, libbpf, netlink, pins, state
 from remainder.kernel.dataplane import Dataplane
-from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface, Neighbour
 from remainder.kernel.pins import Attached
-from remainder.kernel.tables import Tables
 from remainder.plan import Plan, Role
 from remainder.roles import ROLES, notes
+from remainder.roles.current import Current, load
 from remainder.roles.segment import addresses_of, check_servers, resolve
 
 
@@ -47,10 +46,8 @@ class RunningRole:
     part: Part
     interface: Interface
     mode: str
-    attached: Attached
-    tables: Tables
+    current: Current
     fingerprint: str  # of the file
-    numbers: dict[OwnerName, int] = field(default_factory=dict)
     macs: dict[Address, bytes] = field(default_factory=dict)
     assigned: set[Address] = field(default_factory=set)
     managed: set[Address] = field(default_factory=set)
@@ -142,10 +139,13 @@ class RunningRole:
             part=part,
             interface=interface,
             mode=mode,
-            attached=Attached(link_fd, companion_fd, interface.index, folder, loaded),
-            tables=tables,
+            current=Current(
+                wanted.node,
+                Attached(link_fd, companion_fd, interface.index, folder, loaded),
+                tables,
+                numbers,
+            ),
             fingerprint=fingerprint,
-            numbers=numbers,
             macs=macs,
             managed=addresses_of(plan),
             published=1,
@@ -168,21 +168,28 @@ class RunningRole:
                 f"the data plane that runs already is in {before.mode} mode and stays so; "
                 f"`remainder detach --node {wanted.node}` first to have it {asked}"
             )
+        code = dataplane.code_fingerprint(part.role)
+        loaded = None
+        if before is None or before.fingerprint_program != code or not found.dataplane.is_ours:
+            # Another build: how its tables are laid out is not for us to know.
+            loaded = load(part, found.dataplane)
         role = cls(
             wanted=wanted,
             part=part,
             interface=interface,
             mode=before.mode if before else interface.xdp_mode or "native",
-            attached=found,
-            tables=found.dataplane.tables(),
+            current=Current(
+                wanted.node,
+                found,
+                (loaded or found.dataplane).tables(),
+                notes.numbers_of(before),
+            ),
             fingerprint=fingerprint,
-            numbers=notes.numbers_of(before),
             macs=notes.macs_of(before),
             assigned={ip_address(text) for text in before.assigned} if before else set(),
             managed={ip_address(text) for text in before.managed} if before else set(),
         )
-        code = dataplane.code_fingerprint(part.role)
-        role.use(part, fingerprint, upgrade=before is None or before.fingerprint_program != code)
+        role.use(part, fingerprint, loaded or role.current.program_for(part))
         return role
 
     def stop(self) -> None:
@@ -190,79 +197,42 @@ class RunningRole:
         for address in self.assigned:
             netlink.remove_address(self.interface.index, address)
         ROLES[self.role].release(self.part, self.interface)
-        self.attached.close()
+        self.current.attached.close()
         pins.remove(self.wanted.node, self.role)
         netlink.forget(self.interface.index, self.managed)
         state.remove(self.wanted.node, self.role)
 
     # -- publishing --------------------------------------------------------------
 
-    def use(self, part: Part, fingerprint: str, *, upgrade: bool = False) -> None:
-        """Publish a plan that was checked: in place, or else by a new program in the old link."""
-        plan = part.plan
-        if (part.interface, part.mode) != (self.part.interface, self.part.mode):
+    def use(self, part: Part, fingerprint: str, loaded: Dataplane | None) -> None:
+        """Publish a plan that was checked: in place, or by its program in the old link.
+
+        ``loaded`` is what ``current.program_for`` said.  Raises HostError with the running tables
+        untouched.
+        """
+        plan, before = part.plan, self.part
+        if (part.interface, part.mode) != (before.interface, before.mode):
             self.wanted.warn(
                 "another interface or mode in the file is not followed; "
                 "stop this process and start it again"
             )
-        gone = self.managed - addresses_of(plan)
-        self.macs = resolve(plan, self.interface.index, self.macs, self.wanted.warn)
-        self.managed = addresses_of(plan)
-        if part.cluster_mac != self.part.cluster_mac:
-            ROLES[self.role].release(self.part, self.interface)
-        ROLES[self.role].prepare(self.tables, part, self.interface)
-        if upgrade or not self.attached.dataplane.serves(plan):
-            self._replace(part)
-        else:
-            self._publish(self.tables, self.attached.dataplane, plan)
-        self.part, self.fingerprint = part, fingerprint
+        managed = addresses_of(plan)
+        try:
+            macs = resolve(plan, self.interface.index, self.macs, self.wanted.warn)
+            self.current.publish(part, self.interface, macs, loaded=loaded)
+        except BaseException:
+            netlink.forget(self.interface.index, managed - self.managed)
+            if loaded is not None:
+                loaded.close()
+            raise
+        gone = self.managed - managed
+        self.part, self.fingerprint, self.macs, self.managed = part, fingerprint, macs, managed
+        self.published += 1
         self.refused = None
+        if part.cluster_mac != before.cluster_mac:
+            ROLES[self.role].release(before, self.interface)
         netlink.forget(self.interface.index, gone)
         self.note()
-
-    def _publish(self, tables: Tables, loaded: Dataplane, plan: Plan) -> None:
-        numbers, fresh = image.allocate_counters(plan, self.numbers)
-        # Whoever left with the last publication is counted for no more, so its
-        # counter is free; and set to zero before a packet of the new plan counts.
-        self.tables.wait_for_readers()
-        for number in fresh:
-            counters.write(loaded.maps["servers"], number)
-        tables.publish(image.image_of(plan, tables.capacity, counters=numbers, macs=self.macs))
-        self.numbers = numbers
-        self.published += 1
-
-    def _replace(self, part: Part) -> None:
-        """Load a program with other features or more room, and let the link run it."""
-        old = self.attached
-        loaded = dataplane.load(
-            image.capacity_for(part.plan),
-            image.features_of(part.plan),
-            role=part.role,
-            counters={name: old.dataplane.maps[name] for name in ("outcomes", "servers")},
-        )
-        if loaded.capacity.counters != old.dataplane.capacity.counters:
-            self._move_counters(part.plan, old.dataplane, loaded)
-        tables = loaded.tables()
-        ROLES[self.role].prepare(tables, part, self.interface)
-        self._publish(tables, loaded, part.plan)
-        folder = pins.next_folder(self.wanted.node, self.role)
-        loaded.pin(folder)
-        libbpf.update_link(old.link_fd, loaded.program_fd)
-        if old.companion_fd is not None and loaded.companion_fd is not None:
-            libbpf.update_link(old.companion_fd, loaded.companion_fd)
-        self.attached = Attached(old.link_fd, old.companion_fd, old.ifindex, folder, loaded)
-        self.tables = tables
-        pins.remove_others(self.wanted.node, self.role, keep=folder)
-        old.dataplane.close()
-
-    def _move_counters(self, plan: Plan, old: Dataplane, new: Dataplane) -> None:
-        """Into maps of another size: whoever stays is numbered anew, and keeps its count."""
-        numbers, _ = image.allocate_counters(plan, {})
-        stay = {name: numbers[name] for name in numbers if name in self.numbers}
-        for name, number in stay.items():
-            count = counters.read(old.maps["servers"], self.numbers[name])
-            counters.write(new.maps["servers"], number, count)
-        self.numbers = stay
 
     # -- following the segment ------------------------------------------------------
 
@@ -272,7 +242,7 @@ class RunningRole:
             return
         if self.macs.get(neighbour.address) != neighbour.mac:
             self.macs[neighbour.address] = neighbour.mac
-            self.tables.set_mac(neighbour.address, neighbour.mac)
+            self.current.tables.set_mac(neighbour.address, neighbour.mac)
             kind = "router" if self.role == "server" else "server"
             self.wanted.say(f"{kind} {neighbour.address} is at {neighbour.mac.hex(':')}")
             self._write_state()
@@ -286,7 +256,7 @@ class RunningRole:
             self.interface = replace(self.interface, up=interface.up)
         if interface.index == self.interface.index and interface.mac != self.interface.mac:
             self.interface = interface
-            self.tables.set_own_mac(interface.mac)
+            self.current.tables.set_own_mac(interface.mac)
             self.wanted.say(f"{interface.name} is at {interface.mac.hex(':')}")
 
     def look_again(self) -> None:
@@ -338,5 +308,5 @@ class RunningRole:
             managed=sorted(map(str, self.managed)),
             cluster_mac=self.part.cluster_mac.hex(":") if self.part.cluster_mac else None,
             refused=self.refused,
-            services=notes.services(self.plan, self.numbers, self.macs),
+            services=notes.services(self.plan, self.current.numbers, self.macs),
         )
