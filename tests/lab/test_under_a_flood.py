@@ -27,7 +27,7 @@ CONNTRACK = "nftables, DNAT with conntrack"
 
 
 def under_a_flood(name: str) -> Level:
-    """Taken again while other work of the machine is in it; ``measure`` does the same for its CPU."""
+    """Taken again while other work of the machine is in it."""
     for _ in range(TRIES):
         (level,) = flood.measure([name], rates=[PER_S], seconds=SECONDS)
         print(f"\n{level.sent:,} SYNs, {level.passed:.1%} forwarded, {level.served:.1%} served")

@@ -1,4 +1,4 @@
-"""``sudo ./demo`` and then ``./test``: what root made is the user's to go on with; what is missing is said."""
+"""What root made is the user's to go on with; what is missing is said."""
 
 from __future__ import annotations
 
