@@ -19,6 +19,19 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 class Compile(BuildHookInterface):  # type: ignore[type-arg]
     """Runs before the files of a wheel are collected."""
 
+    def dependencies(self) -> list[str]:
+        """What is fetched for a build: mypyc, at the version that judges the tree.
+
+        Nothing where Python has no headers, since nothing could be compiled.
+        """
+        if not self._script("compile_python.py")["header"]().exists():
+            return []
+        return [
+            wanted
+            for wanted in self.metadata.core.optional_dependencies["test"]
+            if wanted.startswith("mypy[mypyc]")
+        ]
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, name the results as files to ship, and choose the wheel's tag."""
         del version

@@ -44,18 +44,23 @@ def compile_modules(sources: Path = SOURCES) -> list[Path]:
     extensions = [extension_of(sources / module) for module in MODULES]
     for extension in extensions:
         extension.unlink(missing_ok=True)
-    lacking = _lacking()
-    if lacking:
-        raise CompileError(lacking)
+    reason = lacks_compiling()
+    if reason:
+        raise CompileError(reason)
     for module, extension in zip(MODULES, extensions, strict=True):
         _compile(sources, module, extension)
     return extensions
 
 
-def _lacking() -> str | None:
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    if not header.exists():
-        return f"{header} is missing; on Debian or Ubuntu run: apt-get install libpython3-dev"
+def header() -> Path:
+    """Where this Python would have its headers."""
+    return Path(sysconfig.get_path("include")) / "Python.h"
+
+
+def lacks_compiling() -> str | None:
+    """Why nothing can be compiled here, as far as one can tell without trying; None if it can."""
+    if not header().exists():
+        return f"{header()} is missing; on Debian or Ubuntu run: apt-get install libpython3-dev"
     if importlib.util.find_spec("mypyc") is None:
         return "mypyc is missing; run: pip install 'mypy[mypyc]'"
     return None

@@ -7,7 +7,7 @@ installed.
 
 ::
 
-    python3 scripts/host.py root|bpf      # silent and 0, or the reason and 1
+    python3 scripts/host.py root|bpf|realtime      # silent and 0, or the reason and 1
 """
 
 from __future__ import annotations
@@ -69,7 +69,39 @@ def lacks_bpf() -> str | None:
     return None
 
 
-LACKS: Final[Mapping[str, Callable[[], str | None]]] = {"root": lacks_root, "bpf": lacks_bpf}
+def lacks_realtime() -> str | None:
+    """Why a flood cannot be measured here: two CPUs, one for work that goes first; None if it can.
+
+    What ``remainder bench --flood`` says too, where it runs without the sources.
+    """
+    if len(os.sched_getaffinity(0)) < 2:
+        return "this takes two CPUs, and this process may use one; give it more"
+    most_us, of_us = (
+        int(Path(f"/proc/sys/kernel/sched_rt_{name}_us").read_text(encoding="ascii"))
+        for name in ("runtime", "period")
+    )
+    if not 0 <= most_us < of_us:
+        return (
+            "real-time work may take whole CPUs here; set the limit that Linux has: "
+            "sysctl -w kernel.sched_rt_runtime_us=950000"
+        )
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, policy, priority)
+    except OSError as error:
+        return (
+            f"real-time priority was refused: {error.strerror}; it takes CAP_SYS_NICE, "
+            f"and a container may be without"
+        )
+    return None
+
+
+LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
+    "root": lacks_root,
+    "bpf": lacks_bpf,
+    "realtime": lacks_realtime,
+}
 
 
 def main() -> int:

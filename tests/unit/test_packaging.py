@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from scripts.compile_python import header
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +46,9 @@ def platform() -> str:
     return sysconfig.get_platform().replace("-", "_").replace(".", "_")
 
 
-def has_headers() -> bool:
-    return (Path(sysconfig.get_path("include")) / "Python.h").exists()
+def need_headers() -> None:
+    if not header().exists():
+        pytest.skip(f"compiled: {header()} is missing")
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +86,30 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# As pip asks, and as if Python had its headers there.
+ASKED: Final = """
+import sys, sysconfig
+path = sysconfig.get_path
+sysconfig.get_path = lambda name: sys.argv[2] if name == "include" else path(name)
+from hatchling import build
+print(getattr(build, sys.argv[1])())
+"""
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_only_where_python_has_its_headers_a_build_fetches_mypyc(tmp_path: Path, kind: str) -> None:
+    """At the version that the tests have."""
+    asked = [sys.executable, "-c", ASKED, f"get_requires_for_build_{kind}", tmp_path]
+    without = ast.literal_eval(run(*asked))
+    (tmp_path / "Python.h").touch()
+    with_headers = ast.literal_eval(run(*asked))
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (pinned,) = (one for one in wanted["optional-dependencies"]["test"] if "mypyc" in one)
+
+    assert [] == [one for one in without if "mypy" in one]
+    assert [pinned] == [one for one in with_headers if "mypy" in one]
+
+
 def test_the_wheel_has_every_program_compiled_with_its_types(wheel: Path) -> None:
     sources = (ROOT / "src" / "remainder" / "bpf").glob("*.bpf.c")
     wanted = {f"remainder/bpf/{source.with_suffix('.o').name}" for source in sources}
@@ -107,8 +136,7 @@ def test_the_objects_do_not_tell_where_they_were_compiled(wheel: Path) -> None:
 def test_the_wheel_is_for_the_python_and_machine_that_can_load_what_is_compiled(
     wheel: Path,
 ) -> None:
-    if not has_headers():
-        pytest.skip("compiled: Python has no headers here")
+    need_headers()
     version = "".join(map(str, sys.version_info[:2]))
     with zipfile.ZipFile(wheel) as archive:
         (extension,) = (name for name in archive.namelist() if name.endswith(".so"))
@@ -155,8 +183,7 @@ def test_what_is_installed_has_the_command(installed: Path) -> None:
 
 
 def test_what_is_installed_fills_a_table_compiled(installed: Path) -> None:
-    if not has_headers():
-        pytest.skip("compiled: Python has no headers here")
+    need_headers()
 
     run(
         sys.executable, "-c",

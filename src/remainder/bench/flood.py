@@ -24,7 +24,7 @@ from remainder.flow import Flow
 from remainder.kernel.flood import syn_of
 from remainder.lab import Running
 from remainder.lab.host import python_module
-from remainder.lab.napi import go_first, spent, threaded
+from remainder.lab.napi import go_first, need_limit, spent, threaded
 
 PER_S: Final = (0, 100_000, 200_000, 400_000, 1_000_000)
 SECONDS: Final = 6.0
@@ -63,6 +63,7 @@ def measure(
     """Flood every data plane at every rate.  Needs root and two CPUs; some need nft."""
     names = names or list(PLANES)
     need_tools(names)
+    need_limit()
     cpus = cpus_of(os.sched_getaffinity(0))
     levels: list[Level] = []
     for per_s in rates:
@@ -94,7 +95,7 @@ def _undisturbed(name: str, per_s: int, seconds: float, cpus: Cpus) -> Level:
 def _level(name: str, per_s: int, seconds: float, cpus: Cpus) -> Level:
     with bed(cpus.clients) as built, ExitStack() as stack:
         look = PLANES[name](built, stack)
-        thread = threaded(built.balancer, "eth0", cpu=cpus.balancer)
+        thread = threaded(built.balancer, built.queue, cpu=cpus.balancer)
         clients = _clients(built, seconds, cpus.clients)
         flood = _flood(built, per_s, seconds, cpus.flood) if per_s else None
         if flood:
@@ -147,8 +148,8 @@ def _clients(built: Bed, seconds: float, cpu: int) -> Running:
 
 def _flood(built: Bed, per_s: int, seconds: float, cpu: int) -> Running:
     clients, balancer = (
-        bytes.fromhex(built.hosts[name].mac("eth0").replace(":", ""))
-        for name in ("clients", "balancer")
+        bytes.fromhex(host.mac(interface).replace(":", ""))
+        for host, interface in ((built.hosts["clients"], "eth0"), (built.balancer, built.queue))
     )
     flow = Flow(_FIRST_SOURCE, 1024, ip_address(VIP), PORT, 6)
     frame = syn_of(flow, source_mac=clients, destination_mac=balancer)

@@ -86,6 +86,15 @@ table ip b {{
 """
 
 
+def queue_of(process_id: int) -> str:
+    """The balancer's interface in the bed of a process: no other lab has one of this name.
+
+    The kernel names a thread after its interface, whatever namespace that is in,
+    and an older one leaves it ten characters.
+    """
+    return f"b{process_id}"
+
+
 @dataclass(frozen=True)
 class Bed:
     """The hosts; a data plane is not there yet."""
@@ -93,6 +102,8 @@ class Bed:
     switch: Switch
     hosts: dict[str, Host]
     dam: Dam
+    queue: str
+    """the balancer's interface"""
 
     @property
     def balancer(self) -> Host:
@@ -119,8 +130,10 @@ def bed(cpu: int) -> Iterator[Bed]:
     with ExitStack() as stack:
         switch = stack.enter_context(Switch())
         hosts = {name: stack.enter_context(Host(name)) for name in ADDRESSES}
+        queue = queue_of(os.getpid())
         for name, host in hosts.items():
-            stack.enter_context(switch.wired(host, addresses=[f"{ADDRESSES[name]}/24"]))
+            interface = queue if name == "balancer" else "eth0"
+            stack.enter_context(switch.wired(host, interface, addresses=[f"{ADDRESSES[name]}/24"]))
         switch.introduce()
         hosts["clients"].add_addresses("lo", [f"{address}/32" for address in CLIENTS])
         hosts["clients"].add_route(f"{VIP}/32", via=ADDRESSES["balancer"])
@@ -132,7 +145,7 @@ def bed(cpu: int) -> Iterator[Bed]:
             stack.callback(os.close, host.call(libbpf.attach, dam.program_fd, index, "native"))
             # Little to do, and what else runs shall not be measured.
             go_first(_serve(host).pid, cpu=cpu)
-        yield Bed(switch, hosts, dam)
+        yield Bed(switch, hosts, dam, queue)
 
 
 def _serve(host: Host) -> Running:
@@ -156,7 +169,7 @@ def _ours(built: Bed, stack: ExitStack) -> Look:
     stack.callback(balancer.call, forget_node, balancer.namespace)
     process = balancer.popen(
         python_module(
-            "remainder", "run", str(path), "--interface=eth0", "--mode=native",
+            "remainder", "run", str(path), f"--interface={built.queue}", "--mode=native",
             f"--node={balancer.namespace}",
         ),
         title="the balancer",

@@ -29,10 +29,11 @@ static __always_inline enum outcome select_family(struct xdp_md *ctx,
 	enum outcome outcome;
 
 	outcome = read_flow(ctx, cursor, packet, family);
+	if (outcome != UNDECIDED)
+		return outcome;
 	if (!tables)
 		return OUTCOME_NOT_VIP;
-	if (outcome == UNDECIDED)
-		outcome = look_closer(tables, packet, &service, family);
+	outcome = look_closer(tables, packet, &service, family);
 	if (outcome != UNDECIDED)
 		return outcome;
 	owner = owner_of(tables, service,

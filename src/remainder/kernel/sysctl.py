@@ -11,7 +11,7 @@ DROPS: Final = "drop_unicast_in_l2_multicast"
 """Does the stack take what is sent to its own address, but to a group MAC address?"""
 
 
-def takes_group_frames(version: int, interface: str) -> str | None:
+def missing_drop_setting(version: int, interface: str) -> str | None:
     """The setting that should be 1 and is not, as ``sysctl`` writes it; None if one is.
 
     Of IPv4 that for all interfaces counts too, of IPv6 only the interface's own.

@@ -3,6 +3,9 @@
 A veth has no interrupt: its frames are worked on by whoever sent them.  With
 "threaded NAPI" the kernel starts a thread for it, as for a network card under
 load, and that thread can be given a CPU.
+
+Rule: it is known by its interface's name, whatever namespace that is in, so the
+name must be the only one of its kind on the machine.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from remainder.errors import HostError
 from remainder.lab.host import Host
 
 WAIT_S: Final = 2.0
+
+SETTINGS: Final = Path("/proc/sys/kernel")
 
 
 def threaded(host: Host, interface: str, *, cpu: int) -> int:
@@ -51,6 +56,18 @@ def go_first(task: int, *, cpu: int) -> None:
             f"real-time priority on CPU {cpu} was refused: {error.strerror}; "
             f"it takes CAP_SYS_NICE, and a container may be without"
         ) from None
+
+
+def need_limit() -> None:
+    """Raise HostError where a thread that goes first could keep its CPU from everything else."""
+    most_us, of_us = (
+        int((SETTINGS / f"sched_rt_{name}_us").read_text("ascii")) for name in ("runtime", "period")
+    )
+    if not 0 <= most_us < of_us:
+        raise HostError(
+            "real-time work may take whole CPUs here, and under a flood nothing else would run; "
+            "set the limit that Linux has: sysctl -w kernel.sched_rt_runtime_us=950000"
+        )
 
 
 _SWITCH_ON: Final = 'mount -t sysfs sysfs /sys && echo 1 > "$1"'

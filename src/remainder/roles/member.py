@@ -41,7 +41,7 @@ def _warn_of(part: Part, interface: Interface) -> Iterator[str]:
             )
         return
     for version in sorted({address.version for address in part.plan.vips}):
-        if setting := sysctl.takes_group_frames(version, interface.name):
+        if setting := sysctl.missing_drop_setting(version, interface.name):
             yield (
                 f"{setting} is 0, so while no program runs here this member takes UDP of the other "
                 f"members' share too; sysctl -w {setting}=1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from remainder.bench import flood
 from remainder.bench.flood import Cpus, cpus_of
 from remainder.bench.flood_report import Level
 from remainder.errors import HostError
+from remainder.lab import napi
 from tests.unit.bench.test_flood_report import GOOD
 
 
@@ -28,6 +30,33 @@ def test_the_balancer_has_a_cpu_of_its_own(allowed: set[int], expected: Cpus) ->
 def test_one_cpu_is_too_few() -> None:
     with pytest.raises(HostError, match="two CPUs"):
         cpus_of({3})
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """What real-time work may take of each second on a machine, in microseconds."""
+    monkeypatch.setattr(napi, "SETTINGS", tmp_path)
+    (tmp_path / "sched_rt_period_us").write_text("1000000\n")
+    return tmp_path / "sched_rt_runtime_us"
+
+
+@pytest.mark.parametrize("most_us", [-1, 1_000_000])
+def test_where_nothing_limits_real_time_work_there_is_no_flood(
+    monkeypatch: pytest.MonkeyPatch, limit: Path, most_us: int
+) -> None:
+    """Before anything is built."""
+    limit.write_text(f"{most_us}\n")
+    monkeypatch.setattr(flood, "_level", lambda *_: pytest.fail("a flood began"))
+
+    with pytest.raises(HostError, match=r"sysctl -w kernel\.sched_rt_runtime_us=950000$"):
+        flood.measure(["remainder"])
+
+
+@pytest.mark.parametrize("most_us", [950_000, 999_999])
+def test_any_limit_will_do(limit: Path, most_us: int) -> None:
+    limit.write_text(f"{most_us}\n")
+
+    napi.need_limit()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from remainder.bench.flood_bed import (
     STATELESS,
     VIP,
     need_tools,
+    queue_of,
 )
 from remainder.errors import HostError
 from remainder.lab import tools
@@ -45,3 +46,12 @@ def test_a_missing_tool_is_told_before_anything_is_built(monkeypatch: pytest.Mon
 
     with pytest.raises(HostError, match="apt-get install nftables"):
         need_tools(PLANES)
+
+
+@pytest.mark.parametrize("process_id", [1, 4_194_304])
+def test_the_thread_of_the_queue_is_known_by_a_name_of_its_own(process_id: int) -> None:
+    """Fifteen characters of ``napi/INTERFACE-NUMBER`` are left by Linux before 5.17."""
+    start = f"napi/{queue_of(process_id)}-"
+
+    assert len(start) < 15
+    assert queue_of(process_id) != queue_of(process_id * 10)

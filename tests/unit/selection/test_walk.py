@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from remainder.selection import walk
 from remainder.selection.maglev import is_prime
+from scripts.compile_python import lacks_compiling
 
 Walk = Callable[[list[int], list[int], list[int], int], list[int]]
 
 SOURCE = Path(walk.__file__).with_name("walk.py")
-COMPILED = walk.__file__ != str(SOURCE)
 PRIMES = [number for number in range(2, 400) if is_prime(number)]
 
 
@@ -46,8 +46,9 @@ def walks(draw: st.DrawFn) -> tuple[list[int], list[int], list[int], int]:
 
 
 def test_what_runs_is_compiled() -> None:
-    if not COMPILED:
-        pytest.skip("compiled: the walk runs from its source; scripts/compile_python.py says why")
+    reason = lacks_compiling()
+    if reason:
+        pytest.skip(f"compiled: the walk runs from its source; {reason}")
 
     assert walk.__file__.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
