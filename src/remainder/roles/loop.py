@@ -22,6 +22,10 @@ LOOK_S: Final = 0.25
 """How often the file is looked at: a stat, whatever file system or editor it is under."""
 
 
+AGAIN_S: Final = 5.0
+"""How often a file is tried again that the host, not the file, was the reason to refuse."""
+
+
 class Request(enum.Enum):
     """What the outside asks of a running node."""
 
@@ -46,11 +50,14 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
     try:
         _look_again(node)
         ready()
-        looked_s = 0.0
+        looked_s = tried_s = 0.0
+        refusal: str | None = None
         while True:
             if time.monotonic() - looked_s >= LOOK_S:
-                if node.source.changed():
-                    _reload(node, published)
+                changed = node.source.changed()
+                if changed or (refusal is not None and time.monotonic() - tried_s >= AGAIN_S):
+                    refusal = _reload(node, published, said=None if changed else refusal)
+                    tried_s = time.monotonic()
                 looked_s = time.monotonic()
             try:
                 event = events.get(timeout=LOOK_S)
@@ -59,7 +66,7 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
             if event is Request.STOP:
                 return
             if event is Request.RELOAD:
-                _reload(node, published)
+                refusal, tried_s = _reload(node, published), time.monotonic()
             else:
                 _handle(node, event)
     finally:
@@ -91,13 +98,21 @@ def _look_again(node: RunningNode) -> None:
         role.look_again()
 
 
-def _reload(node: RunningNode, published: Callable[[], None]) -> None:
+def _reload(
+    node: RunningNode, published: Callable[[], None], *, said: str | None = None
+) -> str | None:
+    """Publish the file.  If it is refused for what the host is like, why; else None.
+
+    ``said`` is a refusal that need not be told once more.
+    """
     try:
         node.reload()
     except RemainderError as error:
-        node.wanted.warn(f"the new file is refused, the running tables go on: {error}")
-        for role in node.roles:
-            role.note_refused(notes.refused(error))
+        if str(error) != said:
+            node.wanted.warn(f"the new file is refused, the running tables go on: {error}")
+            for role in node.roles:
+                role.note_refused(notes.refused(error))
+        return str(error) if isinstance(error, HostError) else None
     else:
         for role in node.roles:
             node.wanted.say(
@@ -105,3 +120,4 @@ def _reload(node: RunningNode, published: Callable[[], None]) -> None:
                 f"publication {role.published})"
             )
         published()
+        return None

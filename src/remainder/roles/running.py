@@ -48,6 +48,7 @@ class RunningRole:
     mode: str
     current: Current
     fingerprint: str  # of the file
+    asked: tuple[str | None, str]  # interface and mode, at the start
     macs: dict[Address, bytes] = field(default_factory=dict)
     assigned: set[Address] = field(default_factory=set)
     managed: set[Address] = field(default_factory=set)
@@ -146,6 +147,7 @@ class RunningRole:
                 numbers,
             ),
             fingerprint=fingerprint,
+            asked=_asked(wanted, part),
             macs=macs,
             managed=addresses_of(plan),
             published=1,
@@ -162,11 +164,11 @@ class RunningRole:
             wanted.warn(
                 "the running data plane is adopted, but its notes are gone: counters start at 0"
             )
-        asked = wanted.mode or part.mode
-        if before is not None and part.role != "server" and asked not in ("auto", before.mode):
+        asked = _asked(wanted, part)
+        if before is not None and part.role != "server" and asked[1] not in ("auto", before.mode):
             wanted.warn(
                 f"the data plane that runs already is in {before.mode} mode and stays so; "
-                f"`remainder detach --node {wanted.node}` first to have it {asked}"
+                f"`remainder detach --node {wanted.node}` first to have it {asked[1]}"
             )
         code = dataplane.code_fingerprint(part.role)
         loaded = None
@@ -185,6 +187,7 @@ class RunningRole:
                 notes.numbers_of(before),
             ),
             fingerprint=fingerprint,
+            asked=asked,
             macs=notes.macs_of(before),
             assigned={ip_address(text) for text in before.assigned} if before else set(),
             managed={ip_address(text) for text in before.managed} if before else set(),
@@ -211,14 +214,16 @@ class RunningRole:
         untouched.
         """
         plan, before = part.plan, self.part
-        if (part.interface, part.mode) != (before.interface, before.mode):
+        if _asked(self.wanted, part) != self.asked:
             self.wanted.warn(
                 "another interface or mode in the file is not followed; "
                 "stop this process and start it again"
             )
         managed = addresses_of(plan)
         try:
-            macs = resolve(plan, self.interface.index, self.macs, self.wanted.warn)
+            macs = resolve(
+                plan, self.interface.index, self.macs, self.wanted.warn, asked=self.managed
+            )
             self.current.publish(part, self.interface, macs, loaded=loaded)
         except BaseException:
             netlink.forget(self.interface.index, managed - self.managed)
@@ -310,3 +315,8 @@ class RunningRole:
             refused=self.refused,
             services=notes.services(self.plan, self.current.numbers, self.macs),
         )
+
+
+def _asked(wanted: Wanted, part: Part) -> tuple[str | None, str]:
+    """(interface, XDP mode); the command line goes before the file."""
+    return wanted.interface or part.interface, wanted.mode or part.mode

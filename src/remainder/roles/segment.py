@@ -6,7 +6,7 @@ Method l2 needs every server on the interface's own segment.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from remainder.errors import HostError
@@ -16,7 +16,7 @@ from remainder.kernel.netlink import Interface
 from remainder.plan import Plan
 
 RESOLVE_S: Final = 2.0
-"""How long a start waits for servers to answer ARP or neighbour discovery."""
+"""How long servers that are new have to answer ARP or neighbour discovery before all goes on."""
 
 
 def addresses_of(plan: Plan) -> set[Address]:
@@ -44,9 +44,17 @@ def _kind(plan: Plan) -> str:
 
 
 def resolve(
-    plan: Plan, ifindex: int, known: dict[Address, bytes], warn: Callable[[str], None]
+    plan: Plan,
+    ifindex: int,
+    known: dict[Address, bytes],
+    warn: Callable[[str], None],
+    *,
+    asked: Collection[Address] = (),
 ) -> dict[Address, bytes]:
-    """The MACs of all servers; waits a little for those that nobody knows yet."""
+    """The MACs of all servers; waits a little for those that nobody knows yet.
+
+    Not for those that were ``asked`` before: a dead server must not delay each new file.
+    """
     wanted = addresses_of(plan)
     netlink.keep_resolved(ifindex, wanted)
     deadline_s = time.monotonic() + RESOLVE_S
@@ -58,7 +66,7 @@ def resolve(
         missing = wanted - macs.keys()
         if not missing:
             return macs
-        if time.monotonic() > deadline_s:
+        if missing <= set(asked) or time.monotonic() > deadline_s:
             break
         time.sleep(0.05)
     for service, name, address in plan.reached:
