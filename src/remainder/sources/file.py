@@ -93,6 +93,8 @@ def _content(path: Path) -> bytes:
 
 def _bytes_of(path: Path) -> bytes:
     """What a file holds.  Raises OSError or ValueError, also for what might never end."""
+    if "\0" in str(path):  # which every Python says in other words
+        raise ValueError("a path has no null byte")
     found = path.stat()
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         raise ValueError("it is a FIFO, a device or the like, wanted a regular file")

@@ -435,7 +435,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         'secret = "000102030405060708090a0b0c0d0e0f"',
         'secret_file = "\\u0000"',
-        "shop.toml:1: secret_file: '\\x00' cannot be read (embedded null byte); put 32 hexadecimal digits there, `openssl rand -hex 16` makes some",
+        "shop.toml:1: secret_file: '\\x00' cannot be read (a path has no null byte); put 32 hexadecimal digits there, `openssl rand -hex 16` makes some",
     ),
     (
         'interface = "eth0"\n',

@@ -34,7 +34,7 @@ UNENDING = "it is a FIFO, a device or the like, wanted a regular file"
     [
         ("nowhere.toml", "No such file or directory"),
         (".", "Is a directory"),
-        ("no\0name", "embedded null byte"),
+        ("no\0name", "a path has no null byte"),
         ("pipe", UNENDING),
         ("/dev/zero", UNENDING),
         ("large", f"it has {MAX_BYTES + 1:,} bytes, wanted at most {MAX_BYTES:,}"),
