@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from remainder.cli import CHANGE, LOOK, group
-from remainder.errors import ConfigError, Disagreement
+from remainder.errors import ConfigError, Disagreement, HostError
 from remainder.fleet import member_plan
 from remainder.plan import make_plan
 from remainder.sources.file import load
 from tests.unit.test_agreement import report
+from tests.unit.test_status_view import report as status_report
 
 FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
 
@@ -97,6 +98,20 @@ def test_check_tells_all_tiers() -> None:
 
     assert told["valid"]
     assert ["cluster", "service", "return_path"] == [tier["kind"] for tier in told["tiers"]]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_node_that_cannot_be_told_of_is_an_error_beside_the_others(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    lost = {"node": "lb2", "role": "balancer", "error": "no data plane"}
+    monkeypatch.setattr("remainder.cli.status.reports", lambda _: [status_report(), lost])
+    result = run("status", *options)
+
+    assert isinstance(result.exception, HostError)
+    assert "lb2 (balancer): no data plane" == str(result.exception)
+    assert "lb1" in result.stdout
+    assert bool(options) == ("no data plane" in result.stdout)
 
 
 def test_one_of_a_kind_is_counted_in_the_singular(tmp_path: Path) -> None:

@@ -22,20 +22,40 @@ from remainder.kernel.report import reports
 )  # fmt: skip
 @json_option
 def command(node: str | None, *, watch: bool, interval_s: float, as_json: bool) -> None:
-    """Show services, servers, packets and outcomes.  Changes nothing."""
+    """Show services, servers, packets and outcomes.  Changes nothing.
+
+    A node that cannot be told of is named on standard error, after the others.
+    """
     if as_json:
-        while True:
-            click.echo(json.dumps({"nodes": _look(node)}, indent=None if watch else 2))
-            if not watch:
-                return
-            time.sleep(interval_s)
+        _as_json(node, interval_s if watch else None)
+        return
     from remainder.cli.status_view import View  # noqa: PLC0415  (rich is slow to import)
 
     view = View()
     if watch:
         view.follow(lambda: _look(node), interval_s)
     else:
-        view.show(_look(node))
+        found = _look(node)
+        view.show([item for item in found if "error" not in item])
+        _complain(found)
+
+
+def _as_json(node: str | None, interval_s: float | None) -> None:
+    """Once; with an interval again and again, one object a line."""
+    while True:
+        found = _look(node)
+        click.echo(json.dumps({"nodes": found}, indent=2 if interval_s is None else None))
+        if interval_s is None:
+            _complain(found)
+            return
+        time.sleep(interval_s)
+
+
+def _complain(found: list[dict[str, Any]]) -> None:
+    """Raise HostError if a node cannot be told of."""
+    why = [f"{item['node']} ({item['role']}): {item['error']}" for item in found if "error" in item]
+    if why:
+        raise HostError("; ".join(why))
 
 
 def _look(node: str | None) -> list[dict[str, Any]]:
