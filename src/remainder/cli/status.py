@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from typing import Any
 
@@ -26,18 +28,25 @@ def command(node: str | None, *, watch: bool, interval_s: float, as_json: bool) 
 
     A node that cannot be told of is named on standard error, after the others.
     """
-    if as_json:
-        _as_json(node, interval_s if watch else None)
-        return
+    show = _as_json if as_json else _as_text
+    try:
+        show(node, interval_s if watch else None)
+    except BrokenPipeError:  # whoever read had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _as_text(node: str | None, interval_s: float | None) -> None:
     from remainder.cli.status_view import View  # noqa: PLC0415  (rich is slow to import)
 
     view = View()
-    if watch:
+    if interval_s is not None:
         view.follow(lambda: _look(node), interval_s)
-    else:
-        found = _look(node)
-        view.show([item for item in found if "error" not in item])
-        _complain(found)
+        return
+    found = _look(node)
+    told = [item for item in found if "error" not in item]
+    if told:
+        view.show(told)
+    _complain(found)
 
 
 def _as_json(node: str | None, interval_s: float | None) -> None:
