@@ -16,6 +16,7 @@ from remainder.sources.file import load
 from tests.unit.test_agreement import report
 from tests.unit.test_status_view import report as status_report
 
+DUAL_STACK = Path(__file__).parents[2] / "examples" / "dual-stack.toml"
 FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
 
 
@@ -50,6 +51,27 @@ def test_where_names_the_choice_of_every_tier() -> None:
     assert told["server"] == told["tiers"][1]["server"]
     assert told["tiers"][0]["server"] == told["tiers"][2]["server"]
     assert (198 << 24 | 51 << 16 | 100 << 8 | 7) + (203 << 24 | 113 << 8 | 10) + 80 == told["key"]
+
+
+@pytest.mark.parametrize(
+    ("destination", "hint"),
+    [
+        ("2001:db8:113::10:80", "did you mean [2001:db8:113::10]:80?"),
+        ("2001:db8:113::10", None),
+        ("[2001:db8:113::10]:80", None),
+        ("2001:db8:113::11:80", None),
+        ("2001:db8:113::10:fe", None),
+        ("[2001:db8:113::10:80]:80", None),
+    ],
+)
+def test_a_port_that_was_read_as_a_part_of_the_address_is_hinted_at(
+    destination: str, hint: str | None
+) -> None:
+    arguments = ("where", str(DUAL_STACK), "2001:db8::7", destination)
+    said, told = run(*arguments), json.loads(run(*arguments, "--json").output)
+
+    assert (f"{hint}\n" if hint else "") == said.stderr
+    assert hint == told.get("hint")
 
 
 def test_nodes_with_the_same_file_agree(tmp_path: Path) -> None:
