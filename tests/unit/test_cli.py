@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,31 @@ def test_a_port_that_was_read_as_a_part_of_the_address_is_hinted_at(
 
     assert (f"{hint}\n" if hint else "") == said.stderr
     assert hint == told.get("hint")
+
+
+@pytest.mark.parametrize("place", ["absent/x.html", "file/x.html", "folder"])
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    result = run("bench", "--html", str(tmp_path / place))
+
+    assert 2 == result.exit_code
+    assert "cannot be written" in result.stderr
+    assert ["file", "folder"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_a_page_that_can_be_written_is_left_as_it_is_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (tmp_path / "old.html").write_text("old")
+    for name in ("old.html", "new.html"):
+        run("bench", "--html", str(tmp_path / name))
+
+    assert ["old.html"] == [path.name for path in tmp_path.iterdir()]
+    assert "old" == (tmp_path / "old.html").read_text()
 
 
 def test_nodes_with_the_same_file_agree(tmp_path: Path) -> None:

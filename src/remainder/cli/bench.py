@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from remainder.cli.options import end_cleanly, json_option
+from remainder.cli.options import end_cleanly, json_option, writable
 from remainder.errors import Disagreement, HostError
 from remainder.plan import make_plan
 from remainder.sources.file import load
@@ -47,8 +47,9 @@ PEERS: Final = (
     "--seconds", type=click.FloatRange(1, 60), default=6, show_default=True, help="of each flood"
 )
 @click.option(
-    "--html", type=click.Path(path_type=Path), metavar="PATH", help="write a page with a picture"
-)
+    "--html", type=click.Path(path_type=Path), metavar="PATH", callback=writable,
+    help="write a page with a picture",
+)  # fmt: skip
 @json_option
 def command(
     file: Path | None,
