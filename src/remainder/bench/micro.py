@@ -198,6 +198,11 @@ def _trial(subject: Subject, copies: Sequence[Copy]) -> Trial:
     )
 
 
+def reference_name(program: str, flows: str) -> str:
+    """``parse-only/4k``: how the row of a reference program is called."""
+    return f"{program.replace('_', '-')}/{flows}"
+
+
 @contextmanager
 def reference_trials(
     kinds: Sequence[tuple[str, str]],
@@ -221,7 +226,7 @@ def reference_trials(
                 stack.callback(loaded[0].close)
             trials.append(
                 Trial(
-                    name=f"{program.replace('_', '-')}/{flows}",
+                    name=reference_name(program, flows),
                     copies=[Copy(getattr(peers, program)) for peers in loaded],
                     template=template,
                     flows=FLOWS[flows],

@@ -33,7 +33,11 @@ PEERS: Final = (
 @click.command(name="bench")
 @click.argument("file", type=click.Path(path_type=Path), metavar="[FILE]", required=False)
 @click.option("--all", "every", is_flag=True, help="every combination of the axes: minutes")
-@click.option("--case", "cases", multiple=True, metavar="GLOB", help="only these, like 'ipv6/*'")
+@click.option(
+    "--case", "cases", multiple=True, metavar="GLOB",
+    help="only these of FILE, else of every combination, --all or not, like 'ipv6/*'; "
+    "the reference rows parse-only/* and remember/* stand beside them in any case",
+)  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1, 1000), default=9, show_default=True)
 @click.option("--program", metavar="PIN|ID", help="time this loaded XDP program instead of ours")
 @click.option("--packet", metavar="HEX", help="the frame for --program, Ethernet header first")
@@ -123,14 +127,15 @@ def _measure(
             trials += micro.foreign_trials(*program)
             mode += f", frame {program[1].hex()}"
         else:
+            beside = [micro.reference_name(*peer) for peer in PEERS]
             if file is not None:
                 subjects = cases.subjects_of(make_plan(load(file)))
                 mode += f", {file}"
-                wanted = cases.matching([subject.name for subject in subjects], patterns)
+                wanted = cases.matching([item.name for item in subjects] + beside, patterns)
                 subjects = [subject for subject in subjects if subject.name in wanted]
             else:
                 points = cases.grid() if every or patterns else cases.default()
-                wanted = cases.matching([point.name for point in points], patterns)
+                wanted = cases.matching([point.name for point in points] + beside, patterns)
                 subjects = [cases.subject(point) for point in points if point.name in wanted]
             trials += stack.enter_context(micro.trials_of(subjects))
         with _progress("rounds", rounds) as told:
