@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from remainder.cli import CHANGE, LOOK, group
+from remainder.cli.options import sudo
 from remainder.errors import ConfigError, Disagreement, HostError
 from remainder.fleet import member_plan
+from remainder.kernel import state
 from remainder.plan import make_plan
 from remainder.sources.file import load
 from tests.unit.test_agreement import report
@@ -98,6 +101,34 @@ def test_a_page_that_can_be_written_is_left_as_it_is_until_then(
 
     assert ["old.html"] == [path.name for path in tmp_path.iterdir()]
     assert "old" == (tmp_path / "old.html").read_text()
+
+
+def test_a_node_that_runs_is_stopped_before_it_is_detached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "RUN", tmp_path)
+    with state.sole_writer("lb1"):
+        result = run("detach", "--node", "lb1")
+
+    assert isinstance(result.exception, HostError)
+    assert f"node 'lb1' is run by process {os.getpid()}; stop that one first" == str(
+        result.exception
+    )
+
+
+@pytest.mark.parametrize(
+    ("called", "named"),
+    [
+        ("/opt/x/bin/remainder", "sudo /opt/x/bin/remainder run 'a b'"),
+        ("/opt/x/remainder/__main__.py", f"sudo {sys.executable} -m remainder run 'a b'"),
+    ],
+)
+def test_a_command_that_takes_root_is_named_by_its_path(
+    monkeypatch: pytest.MonkeyPatch, called: str, named: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called, "run", "a b"])
+
+    assert named == sudo()
 
 
 def test_nodes_with_the_same_file_agree(tmp_path: Path) -> None:

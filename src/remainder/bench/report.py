@@ -93,7 +93,7 @@ def as_text(report: Report) -> str:
         *facts_text(machine_facts(report.machine)),
         (
             f"ns per packet, net of a program that only returns ({floor:.1f} with the driver's "
-            f"part); median and quartiles of {report.rounds} rounds"
+            f"part); median and quartiles of {rounds_text(report.rounds)}"
         ),
         "",
         f"{'case':<{wide}}  {'median':>7}  {'quartiles':>15}  {'instructions':>12}  outcome",
@@ -105,6 +105,11 @@ def as_text(report: Report) -> str:
             f"{row.instructions:>12,}  {row.fault or row.outcome}"
         )
     return "\n".join([*lines, "", NAMES])
+
+
+def rounds_text(rounds: int) -> str:
+    """``1 round``, ``9 rounds``."""
+    return f"{rounds} round{'' if rounds == 1 else 's'}"
 
 
 def machine_facts(machine: Machine) -> dict[str, str]:

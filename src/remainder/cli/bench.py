@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from remainder.cli.options import end_cleanly, json_option, writable
+from remainder.cli.options import end_cleanly, json_option, sudo, writable
 from remainder.errors import Disagreement, HostError
 from remainder.plan import make_plan
 from remainder.sources.file import load
@@ -76,9 +76,14 @@ def command(
     Without FILE: plans that are built in, over the axes kind of packet, flows,
     method, key, services and servers.  With FILE: the program as it runs for
     that file.  Every number is net of a program that only returns.
+
+    --wire and --flood send real packets, in namespaces that are made for it
+    and removed again.
     """
     if os.geteuid() != 0:
-        raise HostError("timing a data plane loads it into the kernel; run it as root")
+        raise HostError(
+            f"timing a data plane loads it into the kernel, which takes root; try `{sudo()}`"
+        )
     if (program is None) != (packet is None) or (program is None) != (want is None):
         raise click.UsageError("--program, --packet and --want belong together")
     alone = control + wire + flood

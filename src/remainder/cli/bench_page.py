@@ -12,7 +12,7 @@ from html import escape
 from typing import Final
 
 from remainder.bench.machine import Machine
-from remainder.bench.report import NAMES, Report, Row, machine_facts
+from remainder.bench.report import NAMES, Report, Row, machine_facts, rounds_text
 from remainder.bench.wire_report import EXTRA, WireReport, extra
 
 _STYLE: Final = """
@@ -46,7 +46,7 @@ def page(report: Report) -> str:
         report.machine,
         "<h1>What a packet costs</h1>",
         '<p class="soft">Nanoseconds per packet, net of a program that only returns, in the same '
-        f"round: median (dot) and quartiles (bar) of {report.rounds} rounds.</p>",
+        f"round: median (dot) and quartiles (bar) of {rounds_text(report.rounds)}.</p>",
         _picture(report.rows),
         f'<p class="soft">{_with_code(NAMES)}</p>',
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import socket
+import sys
 from pathlib import Path
 from types import FrameType
 
@@ -51,6 +53,14 @@ def writable(ctx: click.Context, parameter: click.Parameter, value: Path | None)
     if is_new:
         value.resolve().unlink()
     return value
+
+
+def sudo() -> str:
+    """This command as root: by its path, since sudo looks in folders of its own."""
+    program = Path(sys.argv[0]).absolute()
+    is_module = program.name == "__main__.py"
+    by_path = [sys.executable, "-m", "remainder"] if is_module else [str(program)]
+    return shlex.join(["sudo", *by_path, *sys.argv[1:]])
 
 
 def end_cleanly() -> None:
