@@ -193,6 +193,13 @@ def test_a_node_that_cannot_be_told_of_is_an_error_beside_the_others(
     assert bool(options) == ("no data plane" in result.stdout)
 
 
+def test_a_missing_interface_is_told_once() -> None:
+    web = str(DUAL_STACK.with_name("web.toml"))
+    result = run("check", web, "--node", "lb1", "--interface", "absent0")
+
+    assert 1 == result.output.count("there is no interface 'absent0' here")
+
+
 def test_one_of_a_kind_is_counted_in_the_singular(tmp_path: Path) -> None:
     path = tmp_path / "one.toml"
     path.write_text(
