@@ -49,6 +49,12 @@ def test_a_case_is_timed_beside_the_reference_programs() -> None:
     assert "forwarded" == rows["ack/4k/l2/sum3/1x4"]["outcome"]
 
 
+def test_the_reference_programs_can_be_timed_alone() -> None:
+    rows = rows_of(bench("--case", "remember/*", "--json"))
+
+    assert {"parse-only", "remember"} == {name.partition("/")[0] for name in rows}
+
+
 def test_a_file_is_timed_and_drawn(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     rows = rows_of(bench(str(EXAMPLES / "web.toml"), "--json", "--html", str(page)))

@@ -37,6 +37,24 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_table_is_whole(page: Path) -> None:
+    """A head, the line below it, and rows of as many cells; a blank line would cut it."""
+    broken = []
+    for table in re.findall(r"(?:^ *\|.*\n?)+", prose_of(page), re.MULTILINE):
+        head, *rows = [cells(line) for line in table.splitlines()]
+        if not rows or not all(re.fullmatch(r" *:?-+:? *", cell) for cell in rows[0]):
+            broken.append(table.splitlines()[0])
+        broken += [" | ".join(row) for row in rows if len(row) != len(head)]
+
+    assert not broken
+
+
+def cells(line: str) -> list[str]:
+    """Of a row of a table; a stroke in code is written with a backslash."""
+    return re.split(r"(?<!\\)\|", line.strip())[1:-1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_file_and_test_that_is_named_exists(page: Path) -> None:
     text = text_of(page)
     named = re.findall(r"`((?:src|tests|docs|examples|scripts)/[\w./-]*)(?:::(\w+))?`", text)

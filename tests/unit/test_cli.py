@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from remainder.cli import CHANGE, LOOK, group
-from remainder.errors import ConfigError, Disagreement
+from remainder.cli.options import sudo
+from remainder.errors import ConfigError, Disagreement, HostError
 from remainder.fleet import member_plan
+from remainder.kernel import state
 from remainder.plan import make_plan
 from remainder.sources.file import load
 from tests.unit.test_agreement import report
+from tests.unit.test_status_view import report as status_report
 
+DUAL_STACK = Path(__file__).parents[2] / "examples" / "dual-stack.toml"
 FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
 
 
@@ -49,6 +55,80 @@ def test_where_names_the_choice_of_every_tier() -> None:
     assert told["server"] == told["tiers"][1]["server"]
     assert told["tiers"][0]["server"] == told["tiers"][2]["server"]
     assert (198 << 24 | 51 << 16 | 100 << 8 | 7) + (203 << 24 | 113 << 8 | 10) + 80 == told["key"]
+
+
+@pytest.mark.parametrize(
+    ("destination", "hint"),
+    [
+        ("2001:db8:113::10:80", "did you mean [2001:db8:113::10]:80?"),
+        ("2001:db8:113::10", None),
+        ("[2001:db8:113::10]:80", None),
+        ("2001:db8:113::11:80", None),
+        ("2001:db8:113::10:fe", None),
+        ("[2001:db8:113::10:80]:80", None),
+    ],
+)
+def test_a_port_that_was_read_as_a_part_of_the_address_is_hinted_at(
+    destination: str, hint: str | None
+) -> None:
+    arguments = ("where", str(DUAL_STACK), "2001:db8::7", destination)
+    said, told = run(*arguments), json.loads(run(*arguments, "--json").output)
+
+    assert (f"{hint}\n" if hint else "") == said.stderr
+    assert hint == told.get("hint")
+
+
+@pytest.mark.parametrize("place", ["absent/x.html", "file/x.html", "folder"])
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    result = run("bench", "--html", str(tmp_path / place))
+
+    assert 2 == result.exit_code
+    assert "cannot be written" in result.stderr
+    assert ["file", "folder"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_a_page_that_can_be_written_is_left_as_it_is_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (tmp_path / "old.html").write_text("old")
+    for name in ("old.html", "new.html"):
+        run("bench", "--html", str(tmp_path / name))
+
+    assert ["old.html"] == [path.name for path in tmp_path.iterdir()]
+    assert "old" == (tmp_path / "old.html").read_text()
+
+
+def test_a_node_that_runs_is_stopped_before_it_is_detached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "RUN", tmp_path)
+    with state.sole_writer("lb1"):
+        result = run("detach", "--node", "lb1")
+
+    assert isinstance(result.exception, HostError)
+    assert f"node 'lb1' is run by process {os.getpid()}; stop that one first" == str(
+        result.exception
+    )
+
+
+@pytest.mark.parametrize(
+    ("called", "named"),
+    [
+        ("/opt/x/bin/remainder", "sudo /opt/x/bin/remainder run 'a b'"),
+        ("/opt/x/remainder/__main__.py", f"sudo {sys.executable} -m remainder run 'a b'"),
+    ],
+)
+def test_a_command_that_takes_root_is_named_by_its_path(
+    monkeypatch: pytest.MonkeyPatch, called: str, named: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called, "run", "a b"])
+
+    assert named == sudo()
 
 
 def test_nodes_with_the_same_file_agree(tmp_path: Path) -> None:
@@ -97,6 +177,27 @@ def test_check_tells_all_tiers() -> None:
 
     assert told["valid"]
     assert ["cluster", "service", "return_path"] == [tier["kind"] for tier in told["tiers"]]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_node_that_cannot_be_told_of_is_an_error_beside_the_others(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    lost = {"node": "lb2", "role": "balancer", "error": "no data plane"}
+    monkeypatch.setattr("remainder.cli.status.reports", lambda _: [status_report(), lost])
+    result = run("status", *options)
+
+    assert isinstance(result.exception, HostError)
+    assert "lb2 (balancer): no data plane" == str(result.exception)
+    assert "lb1" in result.stdout
+    assert bool(options) == ("no data plane" in result.stdout)
+
+
+def test_a_missing_interface_is_told_once() -> None:
+    web = str(DUAL_STACK.with_name("web.toml"))
+    result = run("check", web, "--node", "lb1", "--interface", "absent0")
+
+    assert 1 == result.output.count("there is no interface 'absent0' here")
 
 
 def test_one_of_a_kind_is_counted_in_the_singular(tmp_path: Path) -> None:

@@ -129,6 +129,38 @@ def test_rates_are_of_the_same_server_however_often_the_picture_is_drawn() -> No
     assert first != second
 
 
+def piped(*nodes: dict[str, Any], looks: int) -> str:
+    """What ``status --watch`` writes into a pipe until Ctrl-C."""
+    out, left = StringIO(), iter([[*nodes]] * looks)
+
+    def look() -> list[dict[str, Any]]:
+        try:
+            return next(left)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    View(Console(file=out, width=250)).follow(look, 0.001)
+    return out.getvalue()
+
+
+def test_a_pipe_is_given_one_picture_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = {"node": "lb2", "role": "balancer", "error": "no data plane"}
+    text = piped(report(service(0)), lost, looks=2)
+
+    assert 2 == text.count("lb1  balancer")
+    assert "\x1b" not in text
+    assert "lb2" not in text
+    assert 2 * "lb2 (balancer): no data plane\n" == capsys.readouterr().err
+
+
+def test_a_pipe_is_given_no_blanks_at_the_end_of_a_line() -> None:
+    out = StringIO()
+    View(Console(file=out, width=250)).show([report(service(0))])
+
+    for line in [*out.getvalue().splitlines(), *piped(report(service(0)), looks=1).splitlines()]:
+        assert line.rstrip() == line
+
+
 def test_a_refused_file_is_named_beside_what_runs() -> None:
     out = StringIO()
     view = View(Console(file=out, width=200))

@@ -112,7 +112,7 @@ def measure(
 def _try_one(watch: Watch, trial: Trial, copy: Copy) -> None:
     verdict, after = watch.one(copy.program_fd, trial.template)
     if verdict != trial.verdict:
-        trial.faults.append(f"the verdict is {verdict}, wanted {trial.verdict}")
+        trial.faults.append(_other_verdict(verdict, trial))
     elif trial.after is not None and after != trial.after:
         trial.faults.append("the frame that comes out is not the reference model's")
 
@@ -139,8 +139,13 @@ def _lap(watch: Watch, trial: Trial, copy: Copy) -> Lap:
             f"{lap.packets:,} packets should have been {trial.outcome}, counted was {moved}"
         )
     if lap.verdict != trial.verdict:
-        trial.faults.append(f"a verdict was {lap.verdict}, wanted {trial.verdict}")
+        trial.faults.append(_other_verdict(lap.verdict, trial))
     return lap
+
+
+def _other_verdict(verdict: str, trial: Trial) -> str:
+    """Alike for one packet and for many, so that a fault is told once."""
+    return f"the verdict is {verdict}, wanted {trial.verdict}"
 
 
 @contextmanager
@@ -198,6 +203,11 @@ def _trial(subject: Subject, copies: Sequence[Copy]) -> Trial:
     )
 
 
+def reference_name(program: str, flows: str) -> str:
+    """``parse-only/4k``: how the row of a reference program is called."""
+    return f"{program.replace('_', '-')}/{flows}"
+
+
 @contextmanager
 def reference_trials(
     kinds: Sequence[tuple[str, str]],
@@ -221,7 +231,7 @@ def reference_trials(
                 stack.callback(loaded[0].close)
             trials.append(
                 Trial(
-                    name=f"{program.replace('_', '-')}/{flows}",
+                    name=reference_name(program, flows),
                     copies=[Copy(getattr(peers, program)) for peers in loaded],
                     template=template,
                     flows=FLOWS[flows],

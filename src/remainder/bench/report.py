@@ -5,9 +5,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from remainder.bench.machine import Machine
+
+NAMES: Final = (
+    "Read a name as kind of packet / flows / method / key / services × servers, "
+    "of a file as kind of packet / flows / service.\n"
+    "`parse-only` reads the headers and decides nothing; "
+    "`remember` keeps a table of sessions, the usual way.\n"
+    "A row counts only if every packet of it had the outcome that the reference model names."
+)
+"""What stands below the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ def as_text(report: Report) -> str:
         *facts_text(machine_facts(report.machine)),
         (
             f"ns per packet, net of a program that only returns ({floor:.1f} with the driver's "
-            f"part); median and quartiles of {report.rounds} rounds"
+            f"part); median and quartiles of {rounds_text(report.rounds)}"
         ),
         "",
         f"{'case':<{wide}}  {'median':>7}  {'quartiles':>15}  {'instructions':>12}  outcome",
@@ -95,7 +104,12 @@ def as_text(report: Report) -> str:
             f"{row.name:<{wide}}  {median:>7.1f}  {lower:>7.1f} {upper:>7.1f}  "
             f"{row.instructions:>12,}  {row.fault or row.outcome}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", NAMES])
+
+
+def rounds_text(rounds: int) -> str:
+    """``1 round``, ``9 rounds``."""
+    return f"{rounds} round{'' if rounds == 1 else 's'}"
 
 
 def machine_facts(machine: Machine) -> dict[str, str]:

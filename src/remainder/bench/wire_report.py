@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from remainder.bench.machine import Machine
-from remainder.bench.report import facts_text, machine_facts
+from remainder.bench.report import facts_text, machine_facts, rounds_text
 
 MOST_IDLE: Final = 0.1
 """Beyond this share the time of a connection is more than its CPU time."""
@@ -192,7 +192,7 @@ def _what(report: WireReport) -> list[str]:
 
 
 def _rounds(times: Sequence[float]) -> str:
-    return f"median, slowest and fastest of {len(times)} rounds"
+    return f"median, slowest and fastest of {rounds_text(len(times))}"
 
 
 def _line(wide: int, name: str, *cells: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ LOOK: Final[Mapping[str, str]] = {
     "check": "is the file valid, is it skewed, can this host run it?",
     "where": "which server does a flow go to, and why?",
     "status": "what runs here, and what did it do?",
-    "bench": "what does a packet cost, beside programs that do less?",
+    "bench": "what does a packet cost, beside others?  (--wire, --flood: in namespaces it makes)",
     "keepalived": "which keepalived.conf lets this node stand by?",
     "agree": "would all nodes give the same answer?",
     "schema": "the JSON schema of the file, for editors",

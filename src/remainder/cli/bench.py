@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from remainder.cli.options import end_cleanly, json_option
+from remainder.cli.options import end_cleanly, json_option, sudo, writable
 from remainder.errors import Disagreement, HostError
 from remainder.plan import make_plan
 from remainder.sources.file import load
@@ -33,7 +33,11 @@ PEERS: Final = (
 @click.command(name="bench")
 @click.argument("file", type=click.Path(path_type=Path), metavar="[FILE]", required=False)
 @click.option("--all", "every", is_flag=True, help="every combination of the axes: minutes")
-@click.option("--case", "cases", multiple=True, metavar="GLOB", help="only these, like 'ipv6/*'")
+@click.option(
+    "--case", "cases", multiple=True, metavar="GLOB",
+    help="only these of FILE, else of every combination, --all or not, like 'ipv6/*'; "
+    "the reference rows parse-only/* and remember/* stand beside them in any case",
+)  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1, 1000), default=9, show_default=True)
 @click.option("--program", metavar="PIN|ID", help="time this loaded XDP program instead of ours")
 @click.option("--packet", metavar="HEX", help="the frame for --program, Ethernet header first")
@@ -47,8 +51,9 @@ PEERS: Final = (
     "--seconds", type=click.FloatRange(1, 60), default=6, show_default=True, help="of each flood"
 )
 @click.option(
-    "--html", type=click.Path(path_type=Path), metavar="PATH", help="write a page with a picture"
-)
+    "--html", type=click.Path(path_type=Path), metavar="PATH", callback=writable,
+    help="write a page with a picture",
+)  # fmt: skip
 @json_option
 def command(
     file: Path | None,
@@ -71,9 +76,14 @@ def command(
     Without FILE: plans that are built in, over the axes kind of packet, flows,
     method, key, services and servers.  With FILE: the program as it runs for
     that file.  Every number is net of a program that only returns.
+
+    --wire and --flood send real packets, in namespaces that are made for it
+    and removed again.
     """
     if os.geteuid() != 0:
-        raise HostError("timing a data plane loads it into the kernel; run it as root")
+        raise HostError(
+            f"timing a data plane loads it into the kernel, which takes root; try `{sudo()}`"
+        )
     if (program is None) != (packet is None) or (program is None) != (want is None):
         raise click.UsageError("--program, --packet and --want belong together")
     alone = control + wire + flood
@@ -122,14 +132,15 @@ def _measure(
             trials += micro.foreign_trials(*program)
             mode += f", frame {program[1].hex()}"
         else:
+            beside = [micro.reference_name(*peer) for peer in PEERS]
             if file is not None:
                 subjects = cases.subjects_of(make_plan(load(file)))
                 mode += f", {file}"
-                wanted = cases.matching([subject.name for subject in subjects], patterns)
+                wanted = cases.matching([item.name for item in subjects] + beside, patterns)
                 subjects = [subject for subject in subjects if subject.name in wanted]
             else:
                 points = cases.grid() if every or patterns else cases.default()
-                wanted = cases.matching([point.name for point in points], patterns)
+                wanted = cases.matching([point.name for point in points] + beside, patterns)
                 subjects = [cases.subject(point) for point in points if point.name in wanted]
             trials += stack.enter_context(micro.trials_of(subjects))
         with _progress("rounds", rounds) as told:

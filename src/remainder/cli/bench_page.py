@@ -6,12 +6,13 @@ No script, nothing loaded from elsewhere: it can be mailed, or kept with a repor
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Final
 
 from remainder.bench.machine import Machine
-from remainder.bench.report import Report, Row, machine_facts
+from remainder.bench.report import NAMES, Report, Row, machine_facts, rounds_text
 from remainder.bench.wire_report import EXTRA, WireReport, extra
 
 _STYLE: Final = """
@@ -45,12 +46,9 @@ def page(report: Report) -> str:
         report.machine,
         "<h1>What a packet costs</h1>",
         '<p class="soft">Nanoseconds per packet, net of a program that only returns, in the same '
-        f"round: median (dot) and quartiles (bar) of {report.rounds} rounds.</p>",
+        f"round: median (dot) and quartiles (bar) of {rounds_text(report.rounds)}.</p>",
         _picture(report.rows),
-        '<p class="soft">Read a name as kind of packet / flows / method / key / services × '
-        "servers.  <code>parse-only</code> reads the headers and decides nothing; "
-        "<code>remember</code> keeps a table of sessions, the usual way.  A row counts only if "
-        "every packet of it had the outcome that the reference model names.</p>",
+        f'<p class="soft">{_with_code(NAMES)}</p>',
     )
 
 
@@ -80,6 +78,10 @@ def whole(machine: Machine, *parts: str) -> str:
         + "\n".join(parts)
         + f"<h2>The machine</h2><table>{facts}</table>\n</body></html>\n"
     )
+
+
+def _with_code(text: str) -> str:
+    return re.sub(r"`(.*?)`", r"<code>\1</code>", escape(text))
 
 
 def _panels(report: WireReport) -> str:

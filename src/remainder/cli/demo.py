@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from remainder.cli.options import end_cleanly
+from remainder.cli.options import end_cleanly, sudo
 from remainder.errors import Disagreement, HostError
 
 
@@ -25,7 +25,9 @@ def command(scene: str | None, html: Path) -> None:
     Nothing leaves this machine.
     """
     if os.geteuid() != 0:
-        raise HostError("the demo makes network namespaces and loads BPF; run it as root")
+        raise HostError(
+            f"the demo makes network namespaces and loads BPF, which takes root; try `{sudo()}`"
+        )
     from remainder.cli.demo_page import page  # noqa: PLC0415  (only as root)
     from remainder.cli.demo_shows import SHOWS, Programme  # noqa: PLC0415
     from remainder.cli.demo_view import Stage  # noqa: PLC0415

@@ -6,6 +6,7 @@ import click
 
 from remainder.cli.options import node_option
 from remainder.errors import HostError
+from remainder.kernel import state
 from remainder.roles.node import detach
 
 
@@ -13,6 +14,9 @@ from remainder.roles.node import detach
 @node_option
 def command(node: str) -> None:
     """Stop the data plane that `run --keep`, or a killed `run`, left behind."""
+    process = state.tended_by(node)
+    if process is not None:
+        raise HostError(f"node {node!r} is run by process {process}; stop that one first")
     if not detach(node):
         raise HostError(f"nothing runs here for node {node!r}; `remainder status` lists what does")
     click.echo("detached")

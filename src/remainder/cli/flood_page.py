@@ -10,7 +10,7 @@ from remainder.bench.flood_report import FloodReport, Level, quantile_ms
 from remainder.cli.bench_page import whole
 
 _LEFT: Final = 250
-_WIDE: Final = 240
+_WIDE: Final = 170
 _ROW: Final = 26
 
 

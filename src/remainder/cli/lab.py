@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remainder.cli.options import end_cleanly
+from remainder.cli.options import end_cleanly, sudo
 from remainder.errors import HostError
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def command(scene: str | None, line: str | None) -> None:
         return
     factory = scene_named(scene)
     if os.geteuid() != 0:
-        raise HostError("the lab makes network namespaces and loads BPF; run it as root")
+        raise HostError(
+            f"the lab makes network namespaces and loads BPF, which takes root; try `{sudo()}`"
+        )
     end_cleanly()
     with factory() as built, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "remainder.toml"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import signal
 import socket
+import sys
 from pathlib import Path
 from types import FrameType
 
@@ -33,6 +36,31 @@ node_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="for programs")
+
+
+def writable(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a path before the work whose result could not be written there; leaves nothing."""
+    del ctx, parameter
+    if value is None:
+        return None
+    is_new = not value.exists()
+    try:
+        os.close(os.open(value, os.O_WRONLY | os.O_CREAT, 0o666))
+    except OSError as error:
+        raise click.BadParameter(
+            f"{value} cannot be written ({error.strerror}); name a file in a folder that exists"
+        ) from None
+    if is_new:
+        value.resolve().unlink()
+    return value
+
+
+def sudo() -> str:
+    """This command as root: by its path, since sudo looks in folders of its own."""
+    program = Path(sys.argv[0]).absolute()
+    is_module = program.name == "__main__.py"
+    by_path = [sys.executable, "-m", "remainder"] if is_module else [str(program)]
+    return shlex.join(["sudo", *by_path, *sys.argv[1:]])
 
 
 def end_cleanly() -> None:

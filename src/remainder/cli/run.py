@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from remainder.cli.counting import counted
-from remainder.cli.options import file_argument, node_option
+from remainder.cli.options import file_argument, node_option, sudo
 from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel import netlink, state
@@ -47,7 +47,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
     if os.geteuid() != 0 and not _has_capabilities():
         raise HostError(
             "loading a data plane takes root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; "
-            f"try `sudo {' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`"
+            f"try `{sudo()}`"
         )
     wanted = Wanted(file=file, node=node, interface=interface, mode=mode, say=_say, warn=_warn)
     started_s = time.monotonic()

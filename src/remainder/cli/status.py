@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from typing import Any
 
@@ -22,20 +24,47 @@ from remainder.kernel.report import reports
 )  # fmt: skip
 @json_option
 def command(node: str | None, *, watch: bool, interval_s: float, as_json: bool) -> None:
-    """Show services, servers, packets and outcomes.  Changes nothing."""
-    if as_json:
-        while True:
-            click.echo(json.dumps({"nodes": _look(node)}, indent=None if watch else 2))
-            if not watch:
-                return
-            time.sleep(interval_s)
+    """Show services, servers, packets and outcomes.  Changes nothing.
+
+    A node that cannot be told of is named on standard error, after the others.
+    """
+    show = _as_json if as_json else _as_text
+    try:
+        show(node, interval_s if watch else None)
+    except BrokenPipeError:  # whoever read had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _as_text(node: str | None, interval_s: float | None) -> None:
     from remainder.cli.status_view import View  # noqa: PLC0415  (rich is slow to import)
 
     view = View()
-    if watch:
+    if interval_s is not None:
         view.follow(lambda: _look(node), interval_s)
-    else:
-        view.show(_look(node))
+        return
+    found = _look(node)
+    told = [item for item in found if "error" not in item]
+    if told:
+        view.show(told)
+    _complain(found)
+
+
+def _as_json(node: str | None, interval_s: float | None) -> None:
+    """Once; with an interval again and again, one object a line."""
+    while True:
+        found = _look(node)
+        click.echo(json.dumps({"nodes": found}, indent=2 if interval_s is None else None))
+        if interval_s is None:
+            _complain(found)
+            return
+        time.sleep(interval_s)
+
+
+def _complain(found: list[dict[str, Any]]) -> None:
+    """Raise HostError if a node cannot be told of."""
+    why = [f"{item['node']} ({item['role']}): {item['error']}" for item in found if "error" in item]
+    if why:
+        raise HostError("; ".join(why))
 
 
 def _look(node: str | None) -> list[dict[str, Any]]:

@@ -33,10 +33,17 @@ class View:
 
     def show(self, nodes: list[dict[str, Any]]) -> None:
         """Once."""
-        self._console.print(Group(*self._draw(nodes, self._rates(nodes, time.monotonic()))))
+        picture = Group(*self._draw(nodes, self._rates(nodes, time.monotonic())))
+        if self._console.is_terminal:
+            self._console.print(picture)
+        else:
+            self._write(picture)
 
     def follow(self, look: Callable[[], list[dict[str, Any]]], interval_s: float) -> None:
-        """Again and again, until Ctrl-C."""
+        """Again and again, until Ctrl-C; without a terminal one picture below the other."""
+        if not self._console.is_terminal:
+            self._list(look, interval_s)
+            return
         with Live(console=self._console, auto_refresh=False, screen=False) as live:
             try:
                 while True:
@@ -44,6 +51,27 @@ class View:
                     time.sleep(interval_s)
             except KeyboardInterrupt:
                 return
+
+    def _list(self, look: Callable[[], list[dict[str, Any]]], interval_s: float) -> None:
+        try:
+            while True:
+                found = look()
+                told = [node for node in found if "error" not in node]
+                self._write(self.window(told, time.monotonic()))
+                for node in found:
+                    if "error" in node:
+                        print(_error(node), file=sys.stderr, flush=True)
+                time.sleep(interval_s)
+        except KeyboardInterrupt:
+            return
+
+    def _write(self, picture: RenderableType) -> None:
+        """To a file or a pipe: at once, and without the blanks that fill up a line."""
+        with self._console.capture() as drawn:
+            self._console.print(picture)
+        for line in drawn.get().splitlines():
+            print(line.rstrip(), file=self._console.file)
+        self._console.file.flush()
 
     def window(self, nodes: list[dict[str, Any]], now_s: float) -> RenderableType:
         """A picture that fits the terminal: what matters most first, the rest named as left out."""
@@ -69,7 +97,7 @@ class View:
         """The parts of a picture; a tight one has outcomes before servers and no empty lines."""
         for node in nodes:
             if "error" in node:
-                yield Text(f"{node['node']}  {node['role']}: {node['error']}", style="red")
+                yield Text(_error(node), style="red")
                 continue
             yield from _head(node)
             outcomes = _outcomes(node, with_meaning=not tight)
@@ -121,6 +149,10 @@ def _cut(lines: list[Text], height: int) -> list[Text]:
         return lines
     left_out = len(lines) - height + 1
     return [*lines[: height - 1], Text(f"… {left_out} more: a higher window shows them", "dim")]
+
+
+def _error(node: dict[str, Any]) -> str:
+    return f"{node['node']} ({node['role']}): {node['error']}"
 
 
 def _head(node: dict[str, Any]) -> Iterator[Text]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from remainder.cli.options import file_argument, json_option
-from remainder.errors import Disagreement
+from remainder.errors import ConfigError, Disagreement
 from remainder.fleet import Tier, tiers_of
-from remainder.flow import parse_flow
+from remainder.flow import Flow, endpoint, parse_endpoint, parse_flow
 from remainder.plan import Decision
 from remainder.sources.file import load
 
@@ -42,10 +42,14 @@ def command(
         for answer in answers:
             with oracle(answer.tier.plan) as asked:
                 answer.said = asked.where(flow)
+    hint = _hint(flow, destination, tiers)
     if as_json:
-        click.echo(json.dumps(_plain(answers), indent=2))
+        plain = _plain(answers) | ({"hint": hint} if hint else {})
+        click.echo(json.dumps(plain, indent=2))
     else:
         click.echo(_text(answers))
+        if hint:
+            click.echo(hint, err=True)
     for answer in answers:
         if not answer.agrees:
             said, decision = answer.said or ("", None), answer.decision
@@ -54,6 +58,19 @@ def command(
                 f"{decision.outcome} {decision.server or ''}: do not use this build, and report "
                 f"the flow"
             )
+
+
+def _hint(flow: Flow, destination: str, tiers: list[Tier]) -> str | None:
+    """What was meant, where a port without brackets was read as a part of the address."""
+    vips = {vip for tier in tiers for vip in tier.plan.vips}
+    address, _, port = destination.rpartition(":")
+    if flow.version == 4 or flow.dst_ip in vips or not port.isdecimal():
+        return None
+    try:
+        meant = parse_endpoint(f"[{address}]:{port}")
+    except ConfigError:
+        return None
+    return f"did you mean {endpoint(*meant)}?" if meant[0] in vips else None
 
 
 @dataclass

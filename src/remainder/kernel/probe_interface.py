@@ -15,9 +15,14 @@ from remainder.plan import Plan
 
 
 def trials(plan: Plan, interface: str) -> list[tuple[str, Callable[[], str]]]:
-    """Each need of a plan on an interface, and what tries it."""
+    """Each need of a plan on an interface, and what tries it; that alone if it is missing."""
+    there = (f"interface {interface}", lambda: _interface(interface))
+    try:
+        netlink.interface(interface)
+    except HostError:  # which the first trial tells; the others would say it again
+        return [there]
     return [
-        (f"interface {interface}", lambda: _interface(interface)),
+        there,
         ("servers on the segment", lambda: _servers(plan, interface)),
         ("servers answer for their VIPs", lambda: _answers(plan, interface)),
     ]

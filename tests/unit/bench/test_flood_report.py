@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,9 @@ from remainder.bench.flood_report import (
 )
 from remainder.bench.machine import this_machine
 from remainder.cli.flood_page import page
+
+LETTER = 7.5
+"""how wide a letter of the picture is at most; its fonts have 0.6 of 12 units"""
 
 OURS = Memory(
     process_kib=1024, maps_bytes=1 << 20, sessions=0, most_sessions=1000, session_bytes=256
@@ -55,6 +59,22 @@ OTHER = replace(
 
 def report(*levels: Level) -> FloodReport:
     return FloodReport(this_machine("switch"), 1.0, levels)
+
+
+def test_no_word_of_the_picture_is_cut_at_its_edge() -> None:
+    most = replace(
+        OTHER,
+        plane="nftables, DNAT with conntrack",
+        requests_us=(2_999_990,) * 200,
+        lost=50,
+        after=replace(FULL, sessions=262_144),
+    )
+    text = page(report(most))
+    (wide,) = {int(number) for number in re.findall(r'viewBox="0 0 (\d+) ', text)}
+    words = re.findall(r'<text[^>]* x="([\d.]+)"[^>]*>([^<]*)<', text)
+
+    assert any("262,144 remembered" in said for _, said in words)
+    assert not [said for x, said in words if float(x) + LETTER * len(said) > wide]
 
 
 def test_shares_are_of_what_was_tried_and_sent() -> None:

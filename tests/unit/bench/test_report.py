@@ -36,6 +36,24 @@ def test_the_text_names_the_machine_and_every_row() -> None:
         assert words in text
 
 
+def test_one_round_is_counted_in_the_singular() -> None:
+    report = Report(MACHINE, 1, (BAD,))
+
+    for told in (as_text(report), page(report)):
+        assert "of 1 round" in told
+        assert "1 rounds" not in told
+
+
+def test_text_and_page_say_how_a_name_is_read() -> None:
+    report = Report(MACHINE, 5, (GOOD,))
+
+    for told in (as_text(report), page(report)):
+        assert "kind of packet / flows / method / key / services × servers" in told
+        assert "reads the headers and decides nothing" in told
+        assert "keeps a table of sessions" in told
+    assert "<code>parse-only</code>" in page(report)
+
+
 def test_a_row_that_means_nothing_says_why() -> None:
     report = Report(MACHINE, 5, (GOOD, BAD))
 
