@@ -30,7 +30,7 @@ def command(scene: str | None, line: str | None) -> None:
 
     Without SCENE, list what there is.  Needs root.  Nothing leaves this machine.
     """
-    from remainder.lab import SCENES  # noqa: PLC0415  (netlink is slow to import)
+    from remainder.lab import SCENES, remove_leftovers  # noqa: PLC0415  (netlink: slow import)
     from remainder.lab import scene as scene_named  # noqa: PLC0415
 
     if scene is None:
@@ -40,6 +40,7 @@ def command(scene: str | None, line: str | None) -> None:
     if os.geteuid() != 0:
         raise HostError("the lab makes network namespaces and loads BPF; run it as root")
     end_cleanly()
+    remove_leftovers()
     with factory() as built, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "remainder.toml"
         path.write_text(built.config_text(), encoding="utf-8")

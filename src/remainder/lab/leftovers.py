@@ -18,7 +18,7 @@ def remove_leftovers() -> list[str]:
     names = namespaces.orphans()
     for name in names:
         end_marked(name)
-        with suppress(HostError):
+        with suppress(HostError, FileNotFoundError):  # another command may clean up as we do
             namespaces.call(name, forget_node, name)
         namespaces.remove(name)
     return names

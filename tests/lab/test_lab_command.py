@@ -1,0 +1,71 @@
+"""What ``remainder lab`` says, runs, and takes away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from remainder.kernel.pins import BPFFS
+from remainder.lab.namespaces import FOLDER
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+LAB = [sys.executable, "-m", "remainder", "lab", "one-service"]
+
+
+def left_by(pid: int) -> list[str]:
+    """Namespaces, pins, notes and processes of a lab."""
+    places = (FOLDER, BPFFS / "remainder", Path("/run/remainder"))
+    found = [str(path) for place in places for path in place.glob(f"rmd-{pid}-*")]
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"=rmd-{pid}-".encode() in path.read_bytes():
+                found.append(str(path))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_closed_terminal_takes_the_lab_away(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*LAB, "--exec", "echo up; sleep 60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        text=True,
+    ) as lab:
+        assert lab.stdout is not None
+        said = lab.stdout.readline()
+        stood = left_by(lab.pid)
+        lab.send_signal(signal.SIGHUP)
+        lab.wait(20)
+
+    assert "up\n" == said
+    assert stood
+    assert [] == left_by(lab.pid)
+    assert [] == list(tmp_path.iterdir())
+    assert 130 == lab.returncode
+
+
+def test_the_next_lab_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*LAB, "--exec", "echo up; sleep 60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        text=True,
+    ) as lab:
+        assert lab.stdout is not None
+        lab.stdout.readline()
+        lab.kill()
+        lab.wait(20)
+        stood = left_by(lab.pid)
+        subprocess.run([*LAB, "--exec", "true"], capture_output=True, timeout=60, check=True)
+
+    assert stood
+    assert [] == left_by(lab.pid)
