@@ -69,3 +69,12 @@ def test_the_next_lab_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
 
     assert stood
     assert [] == left_by(lab.pid)
+
+
+def test_a_single_command_is_alone_with_what_it_says() -> None:
+    """The banner speaks of a shell, which there is not."""
+    done = subprocess.run(
+        [*LAB, "--exec", "echo up"], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert ("up\n", "") == (done.stdout, done.stderr)

@@ -54,18 +54,11 @@ def command(scene: str | None, line: str | None) -> None:
         remainder = "remainder"
         if shutil.which(remainder, path=environment["PATH"]) is None:
             remainder = f"{sys.executable} -m remainder"
-        client = built.client_addresses[4][0]
-        click.echo(
-            f"The scene {scene} is up; this shell is in the clients.  Leave it to clean up.\n"
-            f"  a request     curl http://{built.web()}/   (--interface ADDRESS: another client)\n"
-            f"  the file      {path}   (edit it; the balancer follows)\n"
-            f"  look          {remainder} status --node {built.node} --watch\n"
-            f"  explain       {remainder} where {path} {client}:4000 {built.web()}\n"
-            f"  other hosts   nsenter --net=/run/netns/NAME; NAME is one of\n"
-            f"                {', '.join(host.namespace for host in _hosts(built))}",
-            err=True,
+        if line is None:
+            click.echo(_banner(scene, built, path, remainder), err=True)
+        shell = (
+            ["/bin/sh", "-c", line] if line is not None else [os.environ.get("SHELL") or "/bin/sh"]
         )
-        shell = ["/bin/sh", "-c", line] if line else [os.environ.get("SHELL") or "/bin/sh"]
         if shutil.which(shell[0]) is None:
             shell = ["/bin/sh"]
         done = subprocess.run(
@@ -74,6 +67,19 @@ def command(scene: str | None, line: str | None) -> None:
             check=False,
         )
     sys.exit(done.returncode)
+
+
+def _banner(scene: str, built: Balanced, path: Path, remainder: str) -> str:
+    client = built.client_addresses[4][0]
+    return (
+        f"The scene {scene} is up; this shell is in the clients.  Leave it to clean up.\n"
+        f"  a request     curl http://{built.web()}/   (--interface ADDRESS: another client)\n"
+        f"  the file      {path}   (edit it; the balancer follows)\n"
+        f"  look          {remainder} status --node {built.node} --watch\n"
+        f"  explain       {remainder} where {path} {client}:4000 {built.web()}\n"
+        f"  other hosts   nsenter --net=/run/netns/NAME; NAME is one of\n"
+        f"                {', '.join(host.namespace for host in _hosts(built))}"
+    )
 
 
 def _hosts(built: Balanced) -> list[Host]:
