@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,46 @@ def test_a_single_command_is_alone_with_what_it_says() -> None:
     )
 
     assert ("up\n", "") == (done.stdout, done.stderr)
+
+
+def pid_of_the_balancer(lab_pid: int) -> int:
+    (path,) = Path("/run/remainder").glob(f"rmd-{lab_pid}-*@balancer.json")
+    return int(json.loads(path.read_text())["pid"])
+
+
+def test_the_banner_says_how_to_start_a_killed_balancer_again(tmp_path: Path) -> None:
+    """And where its words are; the one started by hand ends with the lab too."""
+    with subprocess.Popen(
+        LAB,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path), "SHELL": "/bin/sh"},
+        text=True,
+        bufsize=1,
+    ) as lab:
+        assert lab.stdin is not None
+        assert lab.stdout is not None
+        assert lab.stderr is not None
+        banner: dict[str, str] = {}
+        while "other hosts" not in banner:
+            text = lab.stderr.readline()
+            banner[text[2:16].strip()] = text[16:].strip()
+        killed = pid_of_the_balancer(lab.pid)
+        os.kill(killed, signal.SIGKILL)
+        lab.stdin.write(f"{banner['after kill -9']}\n")
+        (words,) = tmp_path.glob("*/*.log")
+        deadline_s = time.monotonic() + 20
+        while words.read_text().count("ready after") < 2 and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        again = pid_of_the_balancer(lab.pid)
+        lab.stdin.write(f"{banner['its words']}\n")
+        lab.stdin.close()
+        said = lab.stdout.read()
+        lab.wait(30)
+
+    assert killed != again
+    assert 2 == said.count("ready after")
+    assert 0 == lab.returncode
+    assert [] == left_by(lab.pid)
+    assert [] == list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from remainder.cli.options import end_cleanly
 from remainder.errors import HostError
 
 if TYPE_CHECKING:
-    from remainder.lab import Balanced, Host
+    from remainder.lab import Balanced, Host, Running
 
 
 @click.command(name="lab")
@@ -32,6 +33,7 @@ def command(scene: str | None, line: str | None) -> None:
     """
     from remainder.lab import SCENES, remove_leftovers  # noqa: PLC0415  (netlink: slow import)
     from remainder.lab import scene as scene_named  # noqa: PLC0415
+    from remainder.lab.running import MARK  # noqa: PLC0415
 
     if scene is None:
         click.echo("\n".join(SCENES))
@@ -41,12 +43,15 @@ def command(scene: str | None, line: str | None) -> None:
         raise HostError("the lab makes network namespaces and loads BPF; run it as root")
     end_cleanly()
     remove_leftovers()
-    with factory() as built, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, factory() as built:
         path = Path(folder) / "remainder.toml"
         path.write_text(built.config_text(), encoding="utf-8")
         built.start_servers()
         built.start_balancer(path)
+        for process in built.balancers:
+            process.copy_to(_log(path, process))
         environment = os.environ | {
+            MARK: built.clients.namespace,  # so that what the shell leaves running ends too
             "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}",
             "PS1": "clients# ",
             "REMAINDER_FILE": str(path),
@@ -71,15 +76,25 @@ def command(scene: str | None, line: str | None) -> None:
 
 def _banner(scene: str, built: Balanced, path: Path, remainder: str) -> str:
     client = built.client_addresses[4][0]
+    first = built.balancers[0]
+    arguments = shlex.join(first.argv[first.argv.index("run") :])
     return (
         f"The scene {scene} is up; this shell is in the clients.  Leave it to clean up.\n"
         f"  a request     curl http://{built.web()}/   (--interface ADDRESS: another client)\n"
         f"  the file      {path}   (edit it; the balancer follows)\n"
         f"  look          {remainder} status --node {built.node} --watch\n"
         f"  explain       {remainder} where {path} {client}:4000 {built.web()}\n"
+        f"  its words     tail {path.parent}/*.log\n"
+        f"  after kill -9 nsenter --net=/run/netns/{built.node} {remainder} {arguments} "
+        f">>{_log(path, first)} 2>&1 &\n"
         f"  other hosts   nsenter --net=/run/netns/NAME; NAME is one of\n"
         f"                {', '.join(host.namespace for host in _hosts(built))}"
     )
+
+
+def _log(path: Path, process: Running) -> Path:
+    """Where the words of a balancer go."""
+    return path.with_name(f"{process.title.removeprefix('balancer ')}.log")
 
 
 def _hosts(built: Balanced) -> list[Host]:
