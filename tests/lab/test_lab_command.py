@@ -123,3 +123,11 @@ def test_the_banner_says_how_to_start_a_killed_balancer_again(tmp_path: Path) ->
     assert 0 == lab.returncode
     assert [] == left_by(lab.pid)
     assert [] == list(tmp_path.iterdir())
+
+
+def test_the_balancer_of_a_lab_runs_as_that_of_the_demo_does() -> None:
+    done = subprocess.run(
+        [*LAB, "--exec", "remainder status"], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "balancer on eth0 (native XDP)" in done.stdout

@@ -47,7 +47,7 @@ def command(scene: str | None, line: str | None) -> None:
         path = Path(folder) / "remainder.toml"
         path.write_text(built.config_text(), encoding="utf-8")
         built.start_servers()
-        built.start_balancer(path)
+        built.start_balancer(path, "--mode", "native")  # the peers are prepared
         for process in built.balancers:
             process.copy_to(_log(path, process))
         environment = os.environ | {
