@@ -28,6 +28,7 @@ from remainder.lab import (
     transfer,
     udp_exchanges,
 )
+from remainder.lab.host import python_module
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
 
@@ -273,13 +274,28 @@ def make_plan_of(text: str, folder: Path) -> Plan:
 
 
 def test_a_stopped_balancer_leaves_nothing_behind(scene: OneService, tmp_path: Path) -> None:
-    """No program, no pins, no notes; packets go up the stack again."""
+    """No program, no pins, no notes, no lock; packets go up the stack again."""
     with balancing(scene, tmp_path / "r.toml", scene.config_text()):
         pass
 
     assert not Path(f"/sys/fs/bpf/remainder/{scene.node}").exists()
-    assert not Path(f"/run/remainder/{scene.node}@balancer.json").exists()
+    assert [] == list(Path("/run/remainder").glob(f"{scene.node}[@.]*"))
     assert None is scene.balancer.call(_attached)
+
+
+def test_a_start_that_fails_leaves_nothing_behind(scene: OneService, tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text())
+    done = scene.balancer.run(
+        python_module(
+            *("remainder", "run", str(path)), *("--interface", "eth9", "--node", scene.node)
+        )
+    )
+
+    assert 1 == done.returncode
+    assert "eth9" in done.stderr
+    assert not Path(f"/sys/fs/bpf/remainder/{scene.node}").exists()
+    assert [] == list(Path("/run/remainder").glob(f"{scene.node}[@.]*"))
 
 
 def _attached() -> int | None:

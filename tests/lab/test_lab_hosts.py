@@ -24,6 +24,7 @@ from remainder.lab import (
     remove_leftovers,
 )
 from remainder.lab.ethtool import tx_checksum
+from remainder.lab.host import uninterrupted
 from remainder.lab.namespaces import FOLDER
 from remainder.lab.running import MARK
 
@@ -239,6 +240,34 @@ def test_an_interrupt_at_any_moment_leaves_nothing_behind(after_s: float) -> Non
 
         assert [] == namespaces_of(process.pid)
         assert [] == processes_of(f"rmd-{process.pid}-")
+
+
+def clean_up(steps: list[str], number: signal.Signals) -> None:
+    with uninterrupted():
+        with uninterrupted():
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            steps.append("inside")
+        steps.append("outside")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_while_cleaning_counts_when_that_is_done(
+    number: signal.Signals,
+) -> None:
+    steps: list[str] = []
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            clean_up(steps, number)
+
+        assert ["inside", "outside"] == steps
+        assert signal.default_int_handler is signal.getsignal(number)
+
+        with uninterrupted():
+            steps.append("no signal came")
+    finally:
+        signal.signal(number, before)
 
 
 @root

@@ -92,6 +92,10 @@ def command(
     if control and html:
         raise click.UsageError("--control has no page; take --json")
     end_cleanly()
+    if alone:
+        from remainder.lab import remove_leftovers  # noqa: PLC0415  (only as root)
+
+        remove_leftovers()
     if control:
         _control(as_json=as_json)
         return

@@ -64,10 +64,15 @@ def sudo() -> str:
 
 
 def end_cleanly() -> None:
-    """Let SIGTERM unwind as Ctrl-C does, so that what was built is taken down."""
+    """Let SIGTERM and a closed terminal unwind as Ctrl-C does: what was built is taken down.
+
+    Not for ``run``: it outlives its terminal, and reads its file at SIGHUP.
+    """
 
     def unwind(number: int, frame: FrameType | None) -> None:
         del number, frame
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, unwind)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, unwind)

@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -95,7 +96,9 @@ class Dataplane:
 
     def pin(self, folder: Path) -> None:
         """Give program and maps names in a folder of the BPF file system."""
-        folder.mkdir(parents=True, exist_ok=True)
+        while not folder.exists():
+            with suppress(FileNotFoundError):  # a node that ends takes away a parent that is empty
+                folder.mkdir(parents=True, exist_ok=True)
         libbpf.pin(self.program_fd, folder / "program")
         if self.companion_fd is not None:
             libbpf.pin(self.companion_fd, folder / "companion")

@@ -18,6 +18,7 @@ import enum
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -144,9 +145,9 @@ def remove(node: str, role: Role) -> None:
         os.close(link_fd)
         link.unlink()
     dataplane.unpin(folder)
-    parent = folder.parent
-    if parent.exists() and not any(parent.iterdir()):
-        parent.rmdir()
+    for parent in (folder.parent, folder.parent.parent):
+        with suppress(OSError):  # another role or node is in it, or it never was
+            parent.rmdir()
 
 
 def _generations(node: str, role: Role) -> Iterator[Path]:

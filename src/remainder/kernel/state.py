@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, cast, get_args
 
@@ -142,27 +142,48 @@ def _locked(descriptor: int, how: int) -> bool:
 
 @contextmanager
 def sole_writer(node: str) -> Iterator[None]:
-    """Hold the node's lock.  Raises HostError if another process does."""
-    path = lock_of(node)
+    """Hold the node's lock; at the end its file is gone.  Raises HostError if another holds it."""
+    deadline_s = time.monotonic() + _LOOK_S  # `status` may be asking just now
+    descriptor = _opened(node)
     try:
-        RUN.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise HostError(
-            f"{path} cannot be written ({error.strerror}); run as root, or let the user write {RUN}"
-        ) from None
-    try:
-        deadline_s = time.monotonic() + _LOOK_S  # `status` may be asking just now
-        while not _locked(descriptor, fcntl.LOCK_EX):
-            if time.monotonic() > deadline_s:
+        while not (held := _locked(descriptor, fcntl.LOCK_EX)) or not _is_at(node, descriptor):
+            if held:  # the one before us has removed this file: nobody else would find it
+                stale, descriptor = descriptor, _opened(node)
+                os.close(stale)
+            elif time.monotonic() > deadline_s:
                 holder = os.read(descriptor, 32).decode(errors="replace").strip()
                 raise HostError(
                     f"node {node!r} is run already by process {holder or 'unknown'}; "
                     f"stop that one first, or choose another --node"
                 )
-            time.sleep(_LOOK_S / 10)
+            else:
+                time.sleep(_LOOK_S / 10)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            if _is_at(node, descriptor):
+                with suppress(OSError):  # who may only write the file leaves it
+                    lock_of(node).unlink()
     finally:
         os.close(descriptor)
+
+
+def _opened(node: str) -> int:
+    path = lock_of(node)
+    try:
+        RUN.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise HostError(
+            f"{path} cannot be written ({error.strerror}); run as root, or let the user write {RUN}"
+        ) from None
+
+
+def _is_at(node: str, descriptor: int) -> bool:
+    """Whether this file is the one that others find."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), lock_of(node).stat())
+    except FileNotFoundError:
+        return False

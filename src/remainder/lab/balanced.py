@@ -25,7 +25,7 @@ from remainder.flow import endpoint
 from remainder.lab import numbering
 from remainder.lab.host import Host, end_processes, python_module, uninterrupted
 from remainder.lab.leftovers import forget_node
-from remainder.lab.running import Running
+from remainder.lab.running import Running, end_marked
 from remainder.lab.segment import Segment
 from remainder.lab.wire import MTU, End, PassAll, Wire, attach_pass_all
 from remainder.lab.witness import Witness
@@ -323,6 +323,7 @@ def standing(scene: Balanced, hosts: Mapping[str, Host]) -> Iterator[None]:
         with uninterrupted():
             end_processes(hosts.values())
             if scene.balancers:
+                end_marked(scene.clients.namespace)  # balancers that a shell in there started
                 for host in scene.nodes.values():
                     host.call(forget_node, host.namespace)
 

@@ -267,15 +267,27 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let no second Ctrl-C cut the cleaning short."""
+    """Let no Ctrl-C cut the cleaning short; one that comes meanwhile counts when that is done.
+
+    Likewise SIGTERM and SIGHUP.
+    """
+    with _held(signal.SIGHUP), _held(signal.SIGTERM), _held(signal.SIGINT):
+        yield
+
+
+@contextmanager
+def _held(number: signal.Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    came: list[int] = []
+    before = signal.signal(number, lambda came_number, _: came.append(came_number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        signal.signal(number, signal.SIG_DFL if before is None else before)
+        if came:
+            signal.raise_signal(number)
 
 
 def end_processes(hosts: Iterable[Host]) -> None:

@@ -18,7 +18,7 @@ def remove_leftovers() -> list[str]:
     names = namespaces.orphans()
     for name in names:
         end_marked(name)
-        with suppress(HostError):
+        with suppress(HostError, FileNotFoundError):  # another command may clean up as we do
             namespaces.call(name, forget_node, name)
         namespaces.remove(name)
     return names
@@ -27,8 +27,6 @@ def remove_leftovers() -> list[str]:
 def forget_node(node: str) -> None:
     """Take away the data plane that a killed balancer left pinned, and its notes."""
     # Where no balancer runs, no libbpf is needed.
-    from remainder.kernel import state  # noqa: PLC0415
     from remainder.roles.node import detach  # noqa: PLC0415
 
     detach(node)
-    (state.RUN / f"{node}.lock").unlink(missing_ok=True)

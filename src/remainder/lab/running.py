@@ -33,9 +33,11 @@ class Running:
 
     def __init__(self, argv: Sequence[str], *, title: str, env: Mapping[str, str]) -> None:
         self.title = title
+        self.argv = list(argv)
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._news = threading.Condition()
         self._silent = False
+        self._copy: Path | None = None
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
@@ -100,6 +102,12 @@ class Running:
         how = "ended" if self._silent else f"did not say {prefix!r} within {timeout_s:g} s"
         raise HostError(f"{self.title} {how}{self._said()}")
 
+    def copy_to(self, path: Path) -> None:
+        """Write to a file what it has said, and whatever it says from now on."""
+        with self._news:
+            path.write_text("".join(f"{line}\n" for line in self._lines), encoding="utf-8")
+            self._copy = path
+
     def close_stdin(self) -> None:
         """End of input: how the lab's own clients are told to stop."""
         with suppress(OSError):
@@ -139,6 +147,9 @@ class Running:
                 for line in said:
                     with self._news:
                         self._lines.append(line.rstrip("\n"))
+                        if self._copy is not None:
+                            with suppress(OSError), self._copy.open("a", encoding="utf-8") as copy:
+                                copy.write(line)
                         self._news.notify_all()
         with self._news:
             self._silent = True

@@ -116,7 +116,7 @@ def detach(node: str) -> bool:
     Raises HostError if a process runs the node: that one should be stopped.
     """
     if not state.lock_of(node).exists() and not _traces(node):
-        return False  # without leaving a lock behind
+        return False
     found = False
     with state.sole_writer(node):
         for role in EVERY_ROLE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,8 @@ def test_who_holds_the_lock_runs_the_node_until_it_is_killed() -> None:
 
 
 def test_a_look_at_the_lock_keeps_nobody_from_it() -> None:
-    with state.sole_writer("lb1"):
-        pass
-    descriptor = os.open(state.lock_of("lb1"), os.O_RDONLY)
+    state.RUN.mkdir()
+    descriptor = os.open(state.lock_of("lb1"), os.O_RDONLY | os.O_CREAT, 0o600)
     try:
         assert state.tended_by("lb1") is None
 
@@ -60,3 +60,46 @@ def test_a_look_at_the_lock_keeps_nobody_from_it() -> None:
             assert os.getpid() == state.tended_by("lb1")
     finally:
         os.close(descriptor)
+
+
+def test_who_ends_takes_the_lock_away_whatever_the_end() -> None:
+    def fail() -> None:
+        with state.sole_writer("lb1"):
+            raise HostError("no such interface")
+
+    with state.sole_writer("lb1"):
+        assert state.lock_of("lb1").exists()
+
+    assert not state.lock_of("lb1").exists()
+
+    with pytest.raises(HostError, match="no such interface"):
+        fail()
+
+    assert not state.lock_of("lb1").exists()
+
+
+def test_of_many_who_come_and_go_one_at_a_time_is_in() -> None:
+    """Also when the file is removed under those who wait for it."""
+    inside: list[int] = []
+    met: list[int] = []
+
+    def come_and_go() -> None:
+        came = 0
+        while came < 100:
+            try:
+                with state.sole_writer("lb1"):
+                    inside.append(came)
+                    met.append(len(inside))
+                    inside.pop()
+                    came += 1
+            except HostError:
+                continue
+
+    visitors = [threading.Thread(target=come_and_go) for _ in range(3)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join(30)
+
+    assert [1] * 300 == met
+    assert not state.lock_of("lb1").exists()
