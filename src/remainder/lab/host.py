@@ -133,7 +133,7 @@ class Host:
         """
         nsenter = shutil.which("nsenter")
         if nsenter is None:
-            raise HostError("nsenter is not installed; it is in the package util-linux")
+            raise HostError("nsenter is not found in PATH; it is in the package util-linux")
         return [nsenter, f"--net={namespaces.FOLDER / self._name()}", "--", *argv]
 
     def run(
