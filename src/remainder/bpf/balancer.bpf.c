@@ -49,13 +49,9 @@ static __always_inline enum outcome balance_family(struct xdp_md *ctx,
 		return outcome;
 	if (!tables)
 		return OUTCOME_NOT_VIP;
-	if (packet->has_ports)
-		service = probe_port(tables, packet, family);
-	if (!service || !service->slots) {
-		outcome = look_closer(tables, packet, &service, family);
-		if (outcome != UNDECIDED)
-			return outcome;
-	}
+	outcome = find_service(tables, packet, &service, family);
+	if (outcome != UNDECIDED)
+		return outcome;
 	return to_owner(tables, packet, service, family, bytes);
 }
 

@@ -41,4 +41,17 @@ static __always_inline enum outcome look_closer(struct tables *tables,
 	return UNDECIDED;
 }
 
+/* Its service, for who takes nearly everything by port and protocol. */
+static __always_inline enum outcome find_service(struct tables *tables,
+						 struct packet *packet,
+						 struct service **found,
+						 int family)
+{
+	if (packet->has_ports)
+		*found = probe_port(tables, packet, family);
+	if (*found && (*found)->slots)
+		return UNDECIDED;
+	return look_closer(tables, packet, found, family);
+}
+
 #endif

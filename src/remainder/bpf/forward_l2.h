@@ -6,14 +6,20 @@
 #include "abi.h"
 #include "parse.h"
 
+static __always_inline void send_to(struct ethernet *eth,
+				    const struct owner *owner)
+{
+	*word(eth->dst) = *(const __u32 *)owner->mac;
+	eth->dst[2] = *(const __u16 *)(owner->mac + 4);
+}
+
 static __always_inline void forward_l2(struct ethernet *eth,
 				       const struct owner *owner)
 {
 	/* The frame was for us: its destination is our own address. */
 	*word(eth->src) = *word(eth->dst);
 	eth->src[2] = eth->dst[2];
-	*word(eth->dst) = *(const __u32 *)owner->mac;
-	eth->dst[2] = *(const __u16 *)(owner->mac + 4);
+	send_to(eth, owner);
 }
 
 #endif

@@ -14,6 +14,7 @@
 #include "icmp.h"
 #include "key.h"
 #include "lookup.h"
+#include "forward_l2.h"
 #include "closer.h"
 #include "onlink.h"
 #include "count.h"
@@ -36,13 +37,9 @@ static __always_inline enum outcome return_family(struct __sk_buff *ctx,
 	if (packet->foreign || !tables)
 		return OUTCOME_NOT_VIP;
 	turn_round(packet, family);
-	if (packet->has_ports)
-		service = probe_port(tables, packet, family);
-	if (!service || !service->slots) {
-		outcome = look_closer(tables, packet, &service, family);
-		if (outcome != UNDECIDED)
-			return outcome;
-	}
+	outcome = find_service(tables, packet, &service, family);
+	if (outcome != UNDECIDED)
+		return outcome;
 	owner = owner_of(tables, service,
 			 slot_of(tables, service, packet, family));
 	if (!owner)
@@ -50,8 +47,7 @@ static __always_inline enum outcome return_family(struct __sk_buff *ctx,
 	if (!(owner->flags & OWNER_RESOLVED))
 		return OUTCOME_UNRESOLVED;
 	add(&servers, owner->counter, bytes);
-	*word(packet->eth->dst) = *(const __u32 *)owner->mac;
-	packet->eth->dst[2] = *(const __u16 *)(owner->mac + 4);
+	send_to(packet->eth, owner);
 	return OUTCOME_RETURNED;
 }
 
