@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from remainder.lab import SCENES, OneService, remove_leftovers
+from tests.lab.straight import no_program, route_to
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,3 +24,20 @@ def one_service(_no_leftovers: None) -> Iterator[OneService]:
     with SCENES["one-service"]() as scene:
         scene.start_servers()
         yield scene
+
+
+@pytest.fixture
+def scene(one_service: OneService) -> Iterator[OneService]:
+    """The same for one test; a failed one leaves no balancer to the next."""
+    yield one_service
+    for process in one_service.balancers:
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def to_s1() -> Iterator[OneService]:
+    """The scene with the router's own routes in place of a balancer: all goes to s1."""
+    with SCENES["one-service"](pass_all=no_program) as built:
+        built.start_servers()
+        route_to(built, "s1")
+        yield built

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pyroute2 import IPRoute
 
-from remainder.kernel import netlink
 from remainder.lab import (
-    SCENES,
     OneService,
     Session,
     hold_sessions,
@@ -28,9 +21,9 @@ from remainder.lab import (
     transfer,
     udp_exchanges,
 )
-from remainder.lab.host import python_module
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
+from tests.lab.balancing import balancing, misdirected, status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -39,46 +32,6 @@ SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
 HASH = "hash(src_ip, src_port)"
 SECRET = "000102030405060708090a0b0c0d0e0f"
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def scene() -> Iterator[OneService]:
-    """Clients, router, balancer and four servers that serve."""
-    with SCENES["one-service"]() as built:
-        built.start_servers()
-        yield built
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_between_tests(scene: OneService) -> Iterator[None]:
-    """A failed test leaves no balancer to the next one."""
-    yield
-    for process in scene.balancers:
-        process.terminate()
-
-
-@contextmanager
-def balancing(scene: OneService, path: Path, text: str, *arguments: str) -> Iterator[Plan]:
-    """A balancer that runs for as long as the block does."""
-    path.write_text(text)
-    process = scene.start_balancer(path, *arguments)
-    try:
-        yield make_plan(load(path))
-    finally:
-        process.terminate()
-
-
-def status(scene: OneService) -> dict:
-    """``remainder status --json`` of the scene's balancer."""
-    done = scene.balancer.run(
-        [sys.executable, "-m", "remainder", "status", "--node", scene.node, "--json"]
-    )
-    return json.loads(done.stdout)["nodes"][0]
-
-
-def misdirected(plan: Plan, sessions: list[Session]) -> list[Session]:
-    """Sessions that met another server than the calculation names."""
-    return [item for item in sessions if plan.where(item.flow).server != item.server]
 
 
 @pytest.mark.parametrize("mode", ["native", "generic"])
@@ -271,141 +224,6 @@ def make_plan_of(text: str, folder: Path) -> Plan:
     path = folder / "other.toml"
     path.write_text(text)
     return make_plan(load(path))
-
-
-def test_a_stopped_balancer_leaves_nothing_behind(scene: OneService, tmp_path: Path) -> None:
-    """No program, no pins, no notes, no lock; packets go up the stack again."""
-    with balancing(scene, tmp_path / "r.toml", scene.config_text()):
-        pass
-
-    assert not Path(f"/sys/fs/bpf/remainder/{scene.node}").exists()
-    assert [] == list(Path("/run/remainder").glob(f"{scene.node}[@.]*"))
-    assert None is scene.balancer.call(_attached)
-
-
-def test_a_start_that_fails_leaves_nothing_behind(scene: OneService, tmp_path: Path) -> None:
-    path = tmp_path / "r.toml"
-    path.write_text(scene.config_text())
-    done = scene.balancer.run(
-        python_module(
-            *("remainder", "run", str(path)), *("--interface", "eth9", "--node", scene.node)
-        )
-    )
-
-    assert 1 == done.returncode
-    assert "eth9" in done.stderr
-    assert not Path(f"/sys/fs/bpf/remainder/{scene.node}").exists()
-    assert [] == list(Path("/run/remainder").glob(f"{scene.node}[@.]*"))
-
-
-def _attached() -> int | None:
-    return netlink.interface("eth0").xdp_program
-
-
-def test_kept_data_planes_go_on_until_they_are_detached(scene: OneService, tmp_path: Path) -> None:
-    """``--keep`` leaves the data plane alone with the packets; ``detach`` stops it."""
-    with balancing(scene, tmp_path / "r.toml", scene.config_text(), "--keep"):
-        pass
-    sessions = http_sessions(
-        scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=20
-    )
-    alone = status(scene)
-    scene.balancer.run([sys.executable, "-m", "remainder", "detach", "--node", scene.node])
-
-    assert [] == [item for item in sessions if not item.ok]
-    assert alone["process"] is None
-    assert None is scene.balancer.call(_attached)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--interface", "eth9"], "there is no interface 'eth9' here"),
-        (["--interface", "lo"], "is reached through eth0"),
-        (["--interface", "eth0", "--node", "a b"], "'a b' is no name of a node"),
-    ],
-)
-def test_a_first_runs_mistakes_get_one_sentence(
-    scene: OneService, tmp_path: Path, arguments: list[str], sentence: str
-) -> None:
-    """What, and what to do next; nothing is attached."""
-    path = tmp_path / "r.toml"
-    path.write_text(scene.config_text())
-    complaint = _fails(scene, ["run", str(path), *arguments])
-
-    assert sentence in complaint
-    assert None is scene.balancer.call(_attached)
-
-
-def _fails(scene: OneService, arguments: list[str]) -> str:
-    """Run a command that must fail with one sentence on stderr."""
-    done = subprocess.run(
-        scene.balancer.inside([sys.executable, "-m", "remainder", *arguments]),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-    assert done.returncode in (1, 2), done.stderr
-    assert "Traceback" not in done.stderr
-    assert 1 == len(done.stderr.strip().splitlines())
-    assert done.stderr.startswith("remainder: ")
-    return done.stderr
-
-
-def test_another_xdp_program_is_named_and_left_alone(scene: OneService, tmp_path: Path) -> None:
-    """A second balancer on the interface is refused, and the first goes on."""
-    path = tmp_path / "r.toml"
-    with balancing(scene, path, scene.config_text()):
-        complaint = _fails(scene, ["run", str(path), "--interface", "eth0", "--node", "other"])
-        again = _fails(scene, ["run", str(path), "--interface", "eth0", "--node", scene.node])
-        sessions = http_sessions(
-            scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=20
-        )
-
-    assert re.search(r"eth0 runs another XDP program already \(id \d+", complaint)
-    assert "is run already by process" in again
-    assert [] == [item for item in sessions if not item.ok]
-
-
-def test_servers_that_cannot_serve_are_named(scene: OneService, tmp_path: Path) -> None:
-    """One that answers no ARP, and one that lacks the VIP; one that comes later, too, and once."""
-    text = scene.config_text(servers=["s1"]).replace("192.0.2.11", "192.0.2.99", 1)
-    path = tmp_path / "r.toml"
-    path.write_text(text)
-    process = scene.start_balancer(path)
-    unreachable = process.wait_for("warning: server 's1' of service 'web' does not answer ARP")
-    process.terminate()
-    vip = f"{scene.vips[4]}/32"
-    path.write_text(scene.config_text(servers=["s1"]))
-    scene.servers["s1"].netlink(_address, "del", vip)
-    process = scene.start_balancer(path)
-    without_vip = process.wait_for("warning: server 's1' of service 'web' (192.0.2.11) does not")
-    process.terminate()
-    scene.servers["s1"].netlink(_address, "add", vip)
-
-    path.write_text(scene.config_text(servers=["s2"]))
-    scene.servers["s1"].netlink(_address, "del", vip)
-    process = scene.start_balancer(path)
-    time.sleep(1)  # the servers of the start are asked
-    path.write_text(scene.config_text(servers=["s1", "s2"]))
-    added = process.wait_for("warning: server 's1' of service 'web' (192.0.2.11) does not")
-    process.send_signal(signal.SIGHUP)
-    time.sleep(1)
-    process.terminate()
-    again = [line for line in process.lines if "does not answer a ping" in line]
-    scene.servers["s1"].netlink(_address, "add", vip)
-
-    assert without_vip == added
-    assert [added] == again
-    assert "192.0.2.99" in unreachable
-    assert f"ip addr add {vip} dev lo" in without_vip
-
-
-def _address(ip: IPRoute, verb: str, address: str) -> None:
-    (loopback,) = ip.link_lookup(ifname="lo")
-    ip.addr(verb, index=loopback, address=address.split("/", maxsplit=1)[0], prefixlen=32)
 
 
 def test_a_file_that_needs_another_program_is_taken_without_loss(

@@ -19,6 +19,7 @@ from remainder.lab import SCENES, OneService, Session, hold_sessions, http_sessi
 from remainder.lab.numbering import BALANCER
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
+from tests.lab.balancing import status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -28,33 +29,12 @@ BPF_MAP_TYPE_PERCPU_ARRAY = 6
 SECRET = "000102030405060708090a0b0c0d0e0f"
 
 
-@pytest.fixture(scope="module")
-def scene() -> Iterator[OneService]:
-    """Clients, router, balancer and four servers that serve."""
-    with SCENES["one-service"]() as built:
-        built.start_servers()
-        yield built
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_between_tests(scene: OneService) -> Iterator[None]:
-    """A failed test leaves no balancer to the next one."""
-    yield
-    for process in scene.balancers:
-        process.terminate()
-
-
 def plan_of(path: Path) -> Plan:
     return make_plan(load(path))
 
 
 def remainder(scene: OneService, *arguments: str) -> subprocess.CompletedProcess[str]:
     return scene.balancer.run([sys.executable, "-m", "remainder", *arguments])
-
-
-def status(scene: OneService) -> dict:
-    done = remainder(scene, "status", "--node", scene.node, "--json")
-    return json.loads(done.stdout)["nodes"][0]
 
 
 @contextmanager
