@@ -35,10 +35,7 @@ def _flood(scene: OneService, interface: str) -> int:
 
     Their UDP checksums are wrong, so the servers drop them at once.
     """
-    source, target = (
-        bytes.fromhex(host.mac(interface).replace(":", ""))
-        for host in (scene.router, scene.balancer)
-    )
+    source, target = (host.mac_bytes(interface) for host in (scene.router, scene.balancer))
     flow = Flow(ip_address("198.18.0.0"), 1024, ip_address(scene.vips[4]), 7, 17)
     frame = bytearray(frame_of(flow, source_mac=source, destination_mac=target))
     frame[40:42] = b"\xba\xad"

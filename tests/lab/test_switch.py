@@ -67,7 +67,7 @@ def test_a_flood_keeps_its_pace_and_reaches_whom_it_is_sent_to(
     A queue holds 256 frames, a twentieth of a second: a few may be lost on a busy machine.
     """
     _, hosts = switch
-    mac = {name: bytes.fromhex(host.mac("eth0").replace(":", "")) for name, host in hosts.items()}
+    mac = {name: host.mac_bytes("eth0") for name, host in hosts.items()}
     flow = Flow(ip_address("198.18.0.0"), 1024, ip_address(ADDRESSES["c"]), 80, 6)
     dam, other, sender = Dam(), Dam(), Sender()
     with ExitStack() as stack:

@@ -131,21 +131,17 @@ def plan() -> Plan:
 
 def _ours(mode: str) -> SetUp:
     def set_up(built: Bed, stack: ExitStack) -> None:
-        mac = _raw(built.server.mac("eth0"))
+        mac = built.server.mac_bytes("eth0")
         macs = {ip_address(address): mac for address in SERVERS}
         loaded = micro.load(plan(), macs=macs)
         stack.callback(loaded.close)
         interface = built.balancer.interface("eth0")
-        loaded.tables().set_own_mac(_raw(interface.mac))
+        loaded.tables().set_own_mac(built.balancer.mac_bytes("eth0"))
         link = built.balancer.call(libbpf.attach, loaded.program_fd, interface.index, mode)
         stack.callback(os.close, link)
         stack.callback(libbpf.detach, link)
 
     return set_up
-
-
-def _raw(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
 
 
 _TO_US: Final = f"ip daddr {VIP} tcp dport {PORT}"

@@ -148,7 +148,7 @@ def _clients(built: Bed, seconds: float, cpu: int) -> Running:
 
 def _flood(built: Bed, per_s: int, seconds: float, cpu: int) -> Running:
     clients, balancer = (
-        bytes.fromhex(host.mac(interface).replace(":", ""))
+        host.mac_bytes(interface)
         for host, interface in ((built.hosts["clients"], "eth0"), (built.balancer, built.queue))
     )
     flow = Flow(_FIRST_SOURCE, 1024, ip_address(VIP), PORT, 6)

@@ -71,10 +71,6 @@ class Bed:
     template: Template
     plan: Plan
 
-    def mac(self, host: Host, interface: str) -> bytes:
-        """A MAC address, 6 bytes."""
-        return bytes.fromhex(host.mac(interface).replace(":", ""))
-
 
 Plane = Callable[[Bed, ExitStack], None]
 """Sets a data plane up at the balancer; the stack takes it down."""
@@ -154,8 +150,8 @@ def bed() -> Iterator[Bed]:
         frame = bytearray(
             frame_of(
                 flow,
-                source_mac=bytes.fromhex(sender.mac("g0").replace(":", "")),
-                destination_mac=bytes.fromhex(balancer.mac("l0").replace(":", "")),
+                source_mac=sender.mac_bytes("g0"),
+                destination_mac=balancer.mac_bytes("l0"),
             )
         )
         _with_complement(frame)
@@ -191,7 +187,7 @@ def _ours(key: str, mode: str) -> Plane:
         plan = plan_for(4, "udp", method="l2", key=key, services=1, servers=SERVERS)
         loaded: Dataplane = micro.load(plan)
         stack.callback(loaded.close)
-        loaded.tables().set_own_mac(built.mac(built.balancer, "l0"))
+        loaded.tables().set_own_mac(built.balancer.mac_bytes("l0"))
         _attach(stack, built.balancer, "l0", loaded.program_fd, mode)
 
     return set_up

@@ -214,6 +214,10 @@ class Host:
         """The MAC of an interface, like ``02:00:5e:00:53:01``."""
         return self.interface(interface).mac
 
+    def mac_bytes(self, interface: str) -> bytes:
+        """The same, as it stands in a frame."""
+        return bytes.fromhex(self.mac(interface).replace(":", ""))
+
     def switch_on(self, interface: str) -> None:
         """Switch an interface on."""
         self.netlink(_up, interface)

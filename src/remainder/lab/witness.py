@@ -68,7 +68,7 @@ class Witness:
         self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
 
     def __enter__(self) -> Self:
-        mac = bytes.fromhex(self.host.mac(self.interface).replace(":", ""))
+        mac = self.host.mac_bytes(self.interface)
         self._socket = self.host.call(_packet_socket, self.interface, mac)
         self._thread.start()
         return self
