@@ -31,6 +31,7 @@
 #define EXTENSION_DEPTH 4
 #define FARTHEST 0x7fff /* bytes into a frame; real ones end before 17,000 */
 
+#define IP_OPTIONS_MASK 0x3c /* up to 40 bytes, in words of four */
 #define IP_MORE_FRAGMENTS 0x2000
 #define IP_OFFSET 0x1fff
 #define IP6_MORE_FRAGMENTS 0x0001
@@ -116,6 +117,9 @@ static __always_inline struct cursor cursor_of(CONTEXT *ctx)
 			((cursor)->left -= sizeof(type), header_); \
 	})
 
+/* Keep a value in its register: the compiler must not compute it again. */
+#define keep(value) asm volatile("" : "+r"(value))
+
 static __always_inline int skip(struct cursor *cursor, __u32 bytes)
 {
 	if (bytes > cursor->left)
@@ -171,18 +175,24 @@ static __always_inline enum outcome read_ipv4(struct cursor *cursor,
 					      struct packet *packet)
 {
 	struct iphdr *ip = take(cursor, struct iphdr);
-	__u32 header, total;
+	__u32 options, header, total;
 
 	if (!ip || ip->version != 4 || ip->ihl < 5)
 		return OUTCOME_MALFORMED;
-	header = ip->ihl * 4;
+	options = ip->ihl * 4 - sizeof(*ip);
+	/* clang 18 and later recompute it from ihl where it is added to the
+	 * cursor; verifiers before Linux 6.18 then lose its bounds and reject
+	 * the program.  The mask changes no value, it is a bound to them. */
+	keep(options);
+	options &= IP_OPTIONS_MASK;
+	header = sizeof(*ip) + options;
 	total = bpf_ntohs(ip->tot_len);
-	if (!skip(cursor, header - sizeof(*ip)) || total < header)
+	if (!skip(cursor, options) || total < header)
 		return OUTCOME_MALFORMED;
 	if (total - header < cursor->left)
 		cursor->left = total - header;
 	packet->ip = ip;
-	packet->bare = header == sizeof(*ip);
+	packet->bare = !options;
 	packet->fragment =
 		!!(ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_OFFSET));
 	packet->src_lo = ip->saddr;
