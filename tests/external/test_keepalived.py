@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from remainder.errors import HostError
-from remainder.lab import SCENES, StandbyPair, http_sessions, remove_leftovers, tools
-from remainder.lab.acts_standby import DEATHS, HELD_SESSIONS, show_takeover
+from remainder_lab import SCENES, StandbyPair, http_sessions, remove_leftovers, tools
+from remainder_lab.acts_standby import DEATHS, HELD_SESSIONS, show_takeover
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from remainder.lab import (
+from remainder.plan import Plan, make_plan
+from remainder.sources.file import load
+from remainder_lab import (
     OneService,
     Session,
 )
-from remainder.plan import Plan, make_plan
-from remainder.sources.file import load
 
 
 @contextmanager

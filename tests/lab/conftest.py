@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from remainder.lab import SCENES, OneService, remove_leftovers
+from remainder_lab import SCENES, OneService, remove_leftovers
 from tests.lab.straight import no_program, route_to
 
 

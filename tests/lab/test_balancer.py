@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from remainder.lab import (
+from remainder.plan import Plan, make_plan
+from remainder.sources.file import load
+from remainder_lab import (
     OneService,
     Session,
     hold_sessions,
@@ -21,8 +23,6 @@ from remainder.lab import (
     transfer,
     udp_exchanges,
 )
-from remainder.plan import Plan, make_plan
-from remainder.sources.file import load
 from tests.lab.balancing import balancing, misdirected, status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from remainder.lab import SCENES, Ecmp, hold_sessions
-from remainder.lab.acts_ecmp import SESSIONS, show_sharing
+from remainder_lab import SCENES, Ecmp, hold_sessions
+from remainder_lab.acts_ecmp import SESSIONS, show_sharing
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

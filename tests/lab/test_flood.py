@@ -14,7 +14,7 @@ from remainder.flow import Flow
 from remainder.frame import frame_of
 from remainder.kernel import pins
 from remainder.kernel.report import report
-from remainder.lab import SCENES, OneService, hold_sessions, http_sessions
+from remainder_lab import SCENES, OneService, hold_sessions, http_sessions
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.slow]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
-from remainder.lab import SCENES, OneService
-from remainder.lab.host import python_module
 from remainder.roles.segment import RESOLVE_S
+from remainder_lab import SCENES, OneService
+from remainder_lab.host import python_module
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

@@ -15,10 +15,10 @@ import pytest
 from pyroute2 import IPRoute
 
 from remainder.kernel import pins, state
-from remainder.lab import SCENES, OneService, Session, hold_sessions, http_sessions
-from remainder.lab.numbering import BALANCER
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
+from remainder_lab import SCENES, OneService, Session, hold_sessions, http_sessions
+from remainder_lab.numbering import BALANCER
 from tests.lab.balancing import status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]

@@ -18,13 +18,13 @@ from scapy.layers.l2 import ARP, Ether
 from remainder.config import CLUSTER_MAC
 from remainder.flow import endpoint
 from remainder.kernel.report import report
-from remainder.lab import SCENES, Host, http_sessions, numbering
-from remainder.lab.acts_cluster import (
+from remainder_lab import SCENES, Host, http_sessions, numbering
+from remainder_lab.acts_cluster import (
     Selected,
     show_selection,
 )
-from remainder.lab.cluster import SHARED, Cluster, neighbours_of
-from remainder.lab.host import python_module
+from remainder_lab.cluster import SHARED, Cluster, neighbours_of
+from remainder_lab.host import python_module
 from tests.lab.cluster.members import listens, run_members, stop
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from remainder.kernel.report import report
-from remainder.lab.return_path import ReturnPath
+from remainder_lab.return_path import ReturnPath
 
 
 def outcomes(scene: ReturnPath, name: str) -> dict[str, int]:

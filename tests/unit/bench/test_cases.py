@@ -6,14 +6,14 @@ from itertools import product
 
 import pytest
 
-from remainder.bench import cases
-from remainder.bench.cases import AXES, Case, default, grid, matching, subject, subjects_of
 from remainder.config import Config, Server, Service
 from remainder.errors import ConfigError
 from remainder.kernel.oracle import OWN_MAC, made_up_macs
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node, process
+from remainder_bench import cases
+from remainder_bench.cases import AXES, Case, default, grid, matching, subject, subjects_of
 
 
 def outcome_of(timed: cases.Subject) -> Outcome:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from remainder.bench import micro
-from remainder.bench.micro import Copy, Trial, measure
-from remainder.bench.packets import CLIENT, STRANGER, ack, template_of
 from remainder.flow import Flow
-from remainder.kernel.stopwatch import EVERY_PACKET_NEW, Lap, Template
 from remainder.outcome import Outcome
+from remainder_bench import micro
+from remainder_bench.micro import Copy, Trial, measure
+from remainder_bench.packets import CLIENT, STRANGER, ack, template_of
+from remainder_bench.stopwatch import EVERY_PACKET_NEW, Lap, Template
 
 TEMPLATE = template_of(ack(Flow(CLIENT[4], 1024, STRANGER[4], 80, 6)))
 ONLY_RETURN, OURS, OTHER = 1, 2, 3

@@ -6,10 +6,10 @@ import pytest
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 
-from remainder.bench.packets import CLIENT, PACKETS, STRANGER, template_of
 from remainder.errors import ConfigError
 from remainder.flow import Flow
 from remainder.reference import read
+from remainder_bench.packets import CLIENT, PACKETS, STRANGER, template_of
 from tests.frames import ARP, ethernet
 
 FLOWS = {version: Flow(CLIENT[version], 1024, STRANGER[version], 80, 6) for version in (4, 6)}
