@@ -175,9 +175,9 @@ class Host:
         return process
 
     def environment(self) -> dict[str, str]:
-        """What a process inside finds: this very package, and the mark it is known by."""
-        source = str(Path(remainder.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+        """What a process inside finds: these very packages, and the mark it is known by."""
+        sources = dict.fromkeys(str(Path(of).parents[1]) for of in (remainder.__file__, __file__))
+        path = os.pathsep.join(filter(None, (*sources, os.environ.get("PYTHONPATH"))))
         return {
             **os.environ,
             MARK: self._name(),
