@@ -169,7 +169,7 @@ def fragments(node: ast.expr) -> list[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
     if isinstance(node, ast.JoinedStr):
-        return [part.value for part in node.values if isinstance(part, ast.Constant)]
+        return [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
     return []
 
 

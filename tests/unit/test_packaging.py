@@ -10,6 +10,7 @@ import sysconfig
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,11 +30,13 @@ PLACES: Final = {
 
 MADE_FROM_OTHERS: Final = "the compiled programs that are here were made from other sources"
 
+NOTHING: Final[Mapping[str, str]] = {}
+
 ELF: Final = b"\x7fELF"
 EM_BPF: Final = 247
 
 
-def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
+def run(*command: str | Path, cwd: Path = ROOT, environment: Mapping[str, str] = NOTHING) -> str:
     done = subprocess.run(
         [str(word) for word in command], cwd=cwd, env={**os.environ, **environment},
         capture_output=True, text=True, check=False,
@@ -44,11 +47,11 @@ def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     return done.stdout + done.stderr
 
 
-def pip(*arguments: str | Path, **environment: str) -> str:
+def pip(*arguments: str | Path, environment: Mapping[str, str] = NOTHING) -> str:
     """pip, kept from fetching anything."""
     return run(
         sys.executable, "-m", "pip", *arguments,
-        "--no-deps", "--no-index", "--disable-pip-version-check", **environment,
+        "--no-deps", "--no-index", "--disable-pip-version-check", environment=environment,
     )  # fmt: skip
 
 
@@ -84,8 +87,8 @@ def wheels(sdists: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     }
 
 
-def wheel_of(source: Path, folder: Path, **environment: str) -> Path:
-    pip("wheel", "--no-build-isolation", "--wheel-dir", folder, source, **environment)
+def wheel_of(source: Path, folder: Path, environment: Mapping[str, str] = NOTHING) -> Path:
+    pip("wheel", "--no-build-isolation", "--wheel-dir", folder, source, environment=environment)
     (archive,) = folder.iterdir()
     return archive
 
@@ -107,7 +110,13 @@ def uncompiled(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """(The same where nothing for Python can be compiled, what the build said)."""
     folder = tmp_path_factory.mktemp("uncompiled")
     said = pip(
-        "wheel", "--verbose", "--no-build-isolation", "--wheel-dir", folder, sdist, CC="false"
+        "wheel",
+        "--verbose",
+        "--no-build-isolation",
+        "--wheel-dir",
+        folder,
+        sdist,
+        environment={"CC": "false"},
     )
     (archive,) = folder.iterdir()
     return archive, said
@@ -133,7 +142,13 @@ print(getattr(build, sys.argv[1])())
 @pytest.mark.parametrize("kind", ["wheel", "editable"])
 def test_only_where_python_has_its_headers_a_build_fetches_mypyc(tmp_path: Path, kind: str) -> None:
     """At the version that the tests have."""
-    asked = [sys.executable, "-c", ASKED, f"get_requires_for_build_{kind}", tmp_path]
+    asked: list[str | Path] = [
+        sys.executable,
+        "-c",
+        ASKED,
+        f"get_requires_for_build_{kind}",
+        tmp_path,
+    ]
     without = ast.literal_eval(run(*asked))
     (tmp_path / "Python.h").touch()
     with_headers = ast.literal_eval(run(*asked))
@@ -183,7 +198,7 @@ def test_without_clang_a_wheel_has_the_programs_that_came_with_their_sources(
 ) -> None:
     without_clang = tmp_path / "empty"
     without_clang.mkdir()
-    wheel = wheel_of(sdists[package], tmp_path / "wheel", PATH=str(without_clang))
+    wheel = wheel_of(sdists[package], tmp_path / "wheel", {"PATH": str(without_clang)})
 
     assert objects_in(wheels[package]) == objects_in(wheel)
 

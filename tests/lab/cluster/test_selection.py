@@ -251,7 +251,7 @@ servers = [{ name = "s1", address = "192.0.2.12" }]
 """
 
 
-def status(scene: Cluster, name: str) -> dict:
+def status(scene: Cluster, name: str) -> dict[str, Any]:
     """``remainder status --json`` of a member."""
     host = scene.members[name]
     done = host.run(
@@ -260,7 +260,7 @@ def status(scene: Cluster, name: str) -> dict:
     (node,) = json.loads(done.stdout)["nodes"]
 
     assert report(host.namespace, "member")["fingerprint"] == node["fingerprint"]
-    return node
+    return dict(node)
 
 
 def forget_shared_addresses(scene: Cluster) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from remainder.flow import Flow
+from remainder.kernel import libbpf
 from remainder.outcome import Outcome
-from remainder_bench import micro
 from remainder_bench.micro import Copy, Trial, measure
 from remainder_bench.packets import CLIENT, STRANGER, ack, template_of
 from remainder_bench.stopwatch import EVERY_PACKET_NEW, Lap, Template
@@ -38,7 +38,7 @@ class FalseWatch:
 
 @pytest.fixture(autouse=True)
 def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(micro.libbpf, "program_size", lambda descriptor: 100 * descriptor)
+    monkeypatch.setattr(libbpf, "program_size", lambda descriptor: 100 * descriptor)
 
 
 def trial(program: int, *, flows: int = 1, after: bytes | None = None) -> Trial:
