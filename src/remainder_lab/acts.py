@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder.plan import Decision, Plan, make_plan
 from remainder.sources.file import load
 from remainder_lab.balanced import Balanced

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from remainder.fleet import member_plan
 from remainder.flow import Flow
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder.plan import Plan
 from remainder.sources.file import load
 from remainder_lab.cluster import Cluster

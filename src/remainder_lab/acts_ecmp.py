@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from remainder.flow import Flow
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder.plan import make_plan
 from remainder.sources.file import load
 from remainder_lab.ecmp import Ecmp

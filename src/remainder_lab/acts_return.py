@@ -17,7 +17,7 @@ from typing import Final
 from remainder.errors import HostError
 from remainder.fleet import parts_of, tiers_of
 from remainder.flow import Flow
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder.sources.file import load
 from remainder_lab.tiered import INSIDE, OUTSIDE, ROUTERS, Tiered
 from remainder_lab.traffic import Session, http_sessions

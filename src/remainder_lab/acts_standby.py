@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder_lab.heartbeat import Heartbeat
 from remainder_lab.standby_pair import StandbyPair
 from remainder_lab.traffic import HeldSessions, Session, hold_sessions

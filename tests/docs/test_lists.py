@@ -154,7 +154,8 @@ SPEAKERS: Final = {
 }  # fmt: skip
 SOURCES: Final = ROOT / "src"
 SPEAK: Final = (
-    "remainder/cli", "remainder/kernel", "remainder/roles",
+    "remainder/cli", "remainder/diagnose", "remainder/kernel", "remainder/observe",
+    "remainder/roles",
     "remainder_lab/cli", "remainder_bench/cli", "remainder_bench/stopwatch.py",
 )  # fmt: skip
 """Rooms and modules whose messages stand on the page."""

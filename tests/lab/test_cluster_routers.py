@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder_lab import SCENES, Host, Segment, Witness, http_sessions, sessions_at, udp_exchanges
 from remainder_lab.acts_cluster import plan_of
 from remainder_lab.cluster import SHARED, Cluster

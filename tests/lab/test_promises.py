@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
-from remainder.kernel import pins, state
+from remainder.kernel import pins
+from remainder.observe import state
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
 from remainder_lab import SCENES, OneService, Session, hold_sessions, http_sessions, one_service

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder_lab import hold_sessions, http_sessions
 from remainder_lab.acts_return import KEYS, SESSIONS, publish, show_sessions
 from remainder_lab.tiered_network import route_to_vips

@@ -17,7 +17,7 @@ from scapy.layers.l2 import ARP, Ether
 
 from remainder.config import CLUSTER_MAC
 from remainder.flow import endpoint
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder_lab import SCENES, Host, http_sessions, numbering
 from remainder_lab.acts_cluster import (
     Selected,

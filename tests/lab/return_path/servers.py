@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder_lab.return_path import ReturnPath
 
 

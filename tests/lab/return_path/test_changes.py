@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from remainder.fleet import return_plan
-from remainder.kernel.report import report
+from remainder.observe.report import report
 from remainder.sources.file import load
 from remainder_lab import hold_sessions
 from remainder_lab.acts_return import (

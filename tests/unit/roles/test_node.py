@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from remainder.errors import HostError
-from remainder.kernel import pins, state
+from remainder.kernel import pins
+from remainder.observe import state
 from remainder.roles import node
 from remainder.roles.node import detach
 

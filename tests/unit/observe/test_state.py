@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from remainder.errors import HostError
-from remainder.kernel import state
+from remainder.observe import state
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from remainder.kernel import state
+from remainder.observe import state
 state.RUN = Path(sys.argv[1])
 with state.sole_writer("lb1"):
     print("holds it", flush=True)

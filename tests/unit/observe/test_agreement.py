@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from remainder.agreement import compare, coverage, difference, read_reports, rebuilt
 from remainder.config import Config, Server
 from remainder.errors import ConfigError
 from remainder.fleet import member_plan
+from remainder.observe.agreement import compare, coverage, difference, read_reports, rebuilt
 from remainder.plan import Plan, make_plan
 from tests.fleets import cluster, fleet, service
 

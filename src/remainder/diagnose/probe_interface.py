@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from remainder.diagnose.dsr import silent_servers
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel import netlink, state
-from remainder.kernel.dsr import silent_servers
+from remainder.kernel import netlink
+from remainder.observe import state
 from remainder.plan import Plan
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from remainder.errors import HostError
-from remainder.kernel import counters, libbpf, pins, state
+from remainder.kernel import counters, libbpf, pins
 from remainder.kernel.image import OwnerName
+from remainder.observe import state
 from remainder.outcome import Outcome
 from remainder.plan import Role
 

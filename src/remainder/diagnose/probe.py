@@ -36,7 +36,7 @@ def probe(plan: Plan, interface: str | None) -> list[Finding]:
         ("the kernel accepts the program for this file", lambda: _loads(plan)),
     ]
     if interface is not None:
-        from remainder.kernel import probe_interface  # noqa: PLC0415  (netlink is slow to import)
+        from remainder.diagnose import probe_interface  # noqa: PLC0415  (netlink is slow to import)
 
         trials += probe_interface.trials(plan, interface)
     return [_try(need, trial) for need, trial in trials]
