@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from remainder.config import Service
 from remainder.flow import WITH_PORTS, Address
-from remainder.plan import Plan
+from remainder.plan import Claim, Plan
 from tests import frames as build
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ def aims_of(plan: Plan) -> list[list[Aim]]:
     return [_aims_at(planned.service) for planned in plan.services]
 
 
-def _aims_at(service: Service) -> list[Aim]:
+def _aims_at(service: Service | Claim) -> list[Aim]:
     ports = [80, 4000, 0, 443] if service.port_number is None else [service.port_number]
     protocols = (
         [6, 17, *sorted(WITH_PORTS), *OTHER_PROTOCOLS]
@@ -134,7 +134,7 @@ def _aims_at(service: Service) -> list[Aim]:
     return hits * max(1, 5 * len(misses) // len(hits)) + misses
 
 
-def _half_alike(service: Service) -> list[Address]:
+def _half_alike(service: Service | Claim) -> list[Address]:
     """Addresses elsewhere with the low half of an IPv6 VIP, which is looked up in two words.
 
     Few of them meet the service's place in the index, so they are others for each service.

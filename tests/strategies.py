@@ -174,7 +174,9 @@ def plans() -> st.SearchStrategy[Plan]:
 
 def nodes(plan: Plan) -> st.SearchStrategy[Node]:
     """A balancer that has resolved all of the plan's servers, or all but a few."""
-    servers = list(dict.fromkeys(server.ip for one in plan.services for server in one.servers))
+    servers = list(
+        dict.fromkeys(server.ip for one in plan.services for server in one.servers if server.ip)
+    )
     macs = {address: build.mac(0x100 + number) for number, address in enumerate(servers)}
     some = st.lists(st.sampled_from(servers), min_size=1, max_size=3)
     return st.one_of(st.just([]), st.just([]), some).map(

@@ -22,6 +22,8 @@ The library needs no root and does no I/O but reading files::
     array([0, 1], dtype=uint16)
 """
 
+from typing import Final
+
 from remainder.config import Balancer, Config, Server, Service
 from remainder.errors import ConfigError, Disagreement, HostError, RemainderError, Unsupported
 from remainder.flow import Address, Flow, parse_endpoint, parse_flow, parse_protocol
@@ -35,6 +37,8 @@ from remainder.selection.key import FIELDS, Key, parse_key
 from remainder.selection.siphash import siphash13
 from remainder.selection.skew import Skew, skews
 from remainder.sources.file import load, loads
+
+__version__: Final = "0.1.0"
 
 __all__ = [
     "ALGORITHMS",
@@ -59,6 +63,7 @@ __all__ = [
     "Skew",
     "Table",
     "Unsupported",
+    "__version__",
     "frame_of",
     "json_schema",
     "load",

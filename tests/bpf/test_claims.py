@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 import msgspec
 import pytest
@@ -85,6 +86,7 @@ def test_the_server_is_the_remainder(key: str, servers: int) -> None:
             verdict, sent = running.loaded.run(frame)
             owner = plan.services[number % 2].servers[_formula(key, flow) % servers]
 
+            assert owner.ip is not None
             assert verdict == 3
             assert node.macs[owner.ip] + OWN_MAC + onward(frame) == sent
         assert {Outcome.FORWARDED: FLOWS // 5} == {
@@ -101,7 +103,7 @@ def test_the_server_is_the_remainder(key: str, servers: int) -> None:
         ("protocol", {"protocol": 17}),
     ],
 )
-def test_each_field_of_the_claims_can_decide(field: str, change: dict[str, object]) -> None:
+def test_each_field_of_the_claims_can_decide(field: str, change: dict[str, Any]) -> None:
     """Claims 8 to 12: a key of one field moves with that field by as much."""
     plan = make_plan(
         Config(service=[_service("all", field, vip=VIPS[0], servers=200)]),
@@ -113,9 +115,11 @@ def test_each_field_of_the_claims_can_decide(field: str, change: dict[str, objec
     with kernel(plan, node) as running:
         slots = [
             int(
-                running.process(
-                    frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
-                ).server.removeprefix("s")
+                str(
+                    running.process(
+                        frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
+                    ).server
+                ).removeprefix("s")
             )
             for flow in (before, after)
         ]

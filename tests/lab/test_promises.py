@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
-from remainder.kernel import pins, state
-from remainder.lab import SCENES, OneService, Session, hold_sessions, http_sessions
-from remainder.lab.numbering import BALANCER
+from remainder.kernel import pins
+from remainder.observe import state
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
+from remainder_lab import SCENES, OneService, Session, hold_sessions, http_sessions, one_service
+from remainder_lab.numbering import BALANCER
 from tests.lab.balancing import status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -183,9 +184,7 @@ def test_a_large_mtu_costs_native_mode_and_is_named(tmp_path: Path) -> None:
     """A veth of MTU 9000 does not run XDP natively; left to choose, a veth runs it generically."""
     path = tmp_path / "r.toml"
     # The far end of a wire cannot run a native program with that MTU either.
-    with SCENES["one-service"](
-        servers=1, clients=1, ipv6=False, mtu=9000, pass_all=lambda _: None
-    ) as scene:
+    with one_service(servers=1, clients=1, ipv6=False, mtu=9000, pass_all=lambda _: None) as scene:
         path.write_text(scene.config_text())
         native = remainder(
             scene, "run", str(path), "--interface", "eth0", "--node", scene.node,

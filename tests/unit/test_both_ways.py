@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,7 @@ from remainder.both_ways import Parting, partings
 from remainder.cli import group
 from remainder.config import Config, Member, Router
 from remainder.fleet import member_plan, return_plan
+from remainder.flow import Flow
 from tests.fleets import SUM3, cluster, fleet, return_path
 from tests.strategies import flows
 
@@ -130,7 +132,7 @@ choices = st.fixed_dictionaries(
 )
 
 
-def fleet_of(in_: dict[str, object], back: dict[str, object]) -> Config:
+def fleet_of(in_: dict[str, Any], back: dict[str, Any]) -> Config:
     one, other = (
         {
             "key": choice["key"],
@@ -149,7 +151,7 @@ def fleet_of(in_: dict[str, object], back: dict[str, object]) -> Config:
 
 @given(choices, choices, st.lists(flows(), min_size=1, max_size=20))
 def test_without_a_warning_both_ways_lead_through_the_same_router(
-    in_: dict[str, object], back: dict[str, object], some: list
+    in_: dict[str, Any], back: dict[str, Any], some: list[Flow]
 ) -> None:
     config = fleet_of(in_, back)
     kept, returned = member_plan(config, config.cluster), return_plan(config, config.return_path)

@@ -14,10 +14,10 @@ from remainder.cli import CHANGE, LOOK, group
 from remainder.cli.options import sudo
 from remainder.errors import ConfigError, Disagreement, HostError
 from remainder.fleet import member_plan
-from remainder.kernel import state
+from remainder.observe import state
 from remainder.plan import make_plan
 from remainder.sources.file import load
-from tests.unit.test_agreement import report
+from tests.unit.observe.test_agreement import report
 from tests.unit.test_status_view import report as status_report
 
 DUAL_STACK = Path(__file__).parents[2] / "examples" / "dual-stack.toml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from scapy.layers.inet6 import (
@@ -32,13 +33,13 @@ def told(frame: Packet) -> Packet | None:
     return Ether(answer) if answer else None
 
 
-def arp(**changed: object) -> Packet:
-    request = {"op": 1, "hwsrc": ASKER, "psrc": "192.0.2.1", "pdst": "203.0.113.20"}
+def arp(**changed: Any) -> Packet:
+    request: dict[str, Any] = {"op": 1, "hwsrc": ASKER, "psrc": "192.0.2.1", "pdst": "203.0.113.20"}
     return Ether(dst="ff:ff:ff:ff:ff:ff", src=ASKER) / ARP(**request | changed)
 
 
-def solicitation(target: str = "2001:db8:113::20", **ip: object) -> Packet:
-    header = {"src": "2001:db8:2::1", "dst": "ff02::1:ff00:20", "hlim": 255} | ip
+def solicitation(target: str = "2001:db8:113::20", **ip: Any) -> Packet:
+    header: dict[str, Any] = {"src": "2001:db8:2::1", "dst": "ff02::1:ff00:20", "hlim": 255} | ip
     question = ICMPv6ND_NS(tgt=target) / ICMPv6NDOptSrcLLAddr(lladdr=ASKER)
     return Ether(dst="33:33:ff:00:00:20", src=ASKER) / IPv6(**header) / question
 
@@ -49,7 +50,7 @@ def test_an_arp_request_becomes_its_reply() -> None:
         op=2, hwsrc=CLUSTER, psrc="203.0.113.20", hwdst=ASKER, pdst="192.0.2.1"
     )
 
-    assert bytes(wanted) == bytes(answer)
+    assert bytes(wanted) == bytes(answer or b"")
 
 
 def test_a_solicitation_becomes_its_advertisement() -> None:
@@ -61,7 +62,7 @@ def test_a_solicitation_becomes_its_advertisement() -> None:
         / ICMPv6NDOptDstLLAddr(lladdr=CLUSTER)
     )
 
-    assert bytes(wanted) == bytes(answer)
+    assert bytes(wanted) == bytes(answer or b"")
 
 
 @pytest.mark.parametrize(

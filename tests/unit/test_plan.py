@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace as replace_key
 from ipaddress import ip_address
 
@@ -199,7 +200,7 @@ def test_a_wrong_file_is_no_plan() -> None:
 
 @given(configs(), st.randoms(use_true_random=False))
 def test_the_order_of_services_changes_no_fingerprint(
-    config: Config, chance: st.RandomObject
+    config: Config, chance: random.Random
 ) -> None:
     services = list(config.service)
     chance.shuffle(services)

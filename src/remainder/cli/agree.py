@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from remainder.agreement import Coverage, Verdict, compare, coverage, read_reports
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option
 from remainder.config import Config
 from remainder.errors import ConfigError, Disagreement
 from remainder.fleet import member_plan, return_plan
+from remainder.observe.agreement import Coverage, Verdict, compare, coverage, read_reports
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
 
@@ -75,7 +75,7 @@ def _plan_for(config: Config, report: Mapping[str, Any]) -> Plan:
 
 def _told(reports: tuple[str, ...]) -> list[Mapping[str, Any]]:
     if not reports:
-        from remainder.kernel.report import reports as running  # noqa: PLC0415  (needs libbpf)
+        from remainder.observe.report import reports as running  # noqa: PLC0415  (needs libbpf)
 
         found = running()
         if not found:

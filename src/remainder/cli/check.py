@@ -58,7 +58,7 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
 
 def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[dict[str, Any]]:
     """Try what this node would run; a node that the file does not name tries to balance."""
-    from remainder.kernel.probe import probe  # noqa: PLC0415  (needs libbpf)
+    from remainder.diagnose.probe import probe  # noqa: PLC0415  (needs libbpf)
 
     named = nodes_of(config)
     parts = (

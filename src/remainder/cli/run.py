@@ -14,11 +14,12 @@ import click
 
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, node_option, sudo
+from remainder.diagnose.dsr import found_servers, silent_servers
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel import netlink, state
-from remainder.kernel.dsr import found_servers, silent_servers
+from remainder.kernel import netlink
 from remainder.kernel.netlink import Interface
+from remainder.observe import state
 from remainder.plan import Plan
 from remainder.roles.loop import serve
 from remainder.roles.node import RunningNode

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from remainder.kernel.report import meaning
+from remainder.observe.report import meaning
 
 Rates = dict[tuple[str, str, str], float]
 """(node and role, service, server) → packets per second"""

@@ -6,7 +6,7 @@
     /sys/fs/bpf/remainder/NODE/ROLE/companion    a member's second link
     /sys/fs/bpf/remainder/NODE/ROLE/N/program    what it runs, N counts up
     /sys/fs/bpf/remainder/NODE/ROLE/N/MAP…
-    /run/remainder/NODE@ROLE.json                names for the numbers (state.py)
+    /run/remainder/NODE@ROLE.json                names for the numbers (observe/state.py)
 
 Law: the data plane outlives the process.  Both places live until reboot.
 """

@@ -11,8 +11,9 @@ from ipaddress import ip_address
 
 from remainder.errors import HostError
 from remainder.fleet import Part, parts_of
-from remainder.kernel import netlink, pins, state
+from remainder.kernel import netlink, pins
 from remainder.kernel.dataplane import Dataplane
+from remainder.observe import state
 from remainder.plan import Role
 from remainder.roles.running import RunningRole, Wanted
 from remainder.roles.segment import check_servers

@@ -11,7 +11,7 @@ import numpy as np
 from remainder.errors import RemainderError
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
-from remainder.kernel.state import Refused, ServerState, ServiceState, State
+from remainder.observe.state import Refused, ServerState, ServiceState, State
 from remainder.plan import Plan, PlannedService
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
-from remainder.kernel import dataplane, image, libbpf, netlink, pins, state
+from remainder.kernel import dataplane, image, libbpf, netlink, pins
 from remainder.kernel.dataplane import Dataplane
 from remainder.kernel.netlink import Interface, Neighbour
 from remainder.kernel.pins import Attached
+from remainder.observe import state
 from remainder.plan import Plan, Role
 from remainder.roles import ROLES, notes
 from remainder.roles.current import Current, load

@@ -10,15 +10,15 @@ import pytest
 
 from remainder.config import CLUSTER_MAC
 from remainder.kernel import netlink
-from remainder.lab import hold_sessions, udp_exchanges
-from remainder.lab.acts_cluster import (
+from remainder_lab import hold_sessions, udp_exchanges
+from remainder_lab.acts_cluster import (
     plan_of,
     publish,
     show_joining,
     show_leaving,
     show_selection,
 )
-from remainder.lab.cluster import Cluster
+from remainder_lab.cluster import Cluster
 from tests.lab.cluster.members import listens, run_members
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]

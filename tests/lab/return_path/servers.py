@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from remainder.kernel.report import report
-from remainder.lab.return_path import ReturnPath
+from remainder.observe.report import report
+from remainder_lab.return_path import ReturnPath
 
 
 def outcomes(scene: ReturnPath, name: str) -> dict[str, int]:

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from remainder.fleet import return_plan
-from remainder.kernel.report import report
-from remainder.lab import hold_sessions
-from remainder.lab.acts_return import (
+from remainder.observe.report import report
+from remainder.sources.file import load
+from remainder_lab import hold_sessions
+from remainder_lab.acts_return import (
     SESSIONS,
     publish,
     show_sessions,
 )
-from remainder.lab.host import python_module
-from remainder.lab.return_path import ReturnPath
-from remainder.lab.tiered import INSIDE, router_address
-from remainder.sources.file import load
+from remainder_lab.host import python_module
+from remainder_lab.return_path import ReturnPath
+from remainder_lab.tiered import INSIDE, router_address
 from tests.lab.return_path.servers import outcomes, wait_for
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]

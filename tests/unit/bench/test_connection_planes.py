@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from remainder.bench import connection_planes, wire
-from remainder.bench.connection_planes import PLANES, SERVERS, VIP
+from remainder_bench import connection_planes, wire
+from remainder_bench.connection_planes import PLANES, SERVERS, VIP
 
 
 def test_the_first_way_is_without_a_balancer() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 
-from remainder.bench.control import (
+from remainder.plan import make_plan
+from remainder.sources.file import loads
+from remainder_bench.control import (
     FILE,
     Control,
     Figure,
@@ -14,9 +16,7 @@ from remainder.bench.control import (
     large_config,
     resident_mib,
 )
-from remainder.bench.machine import this_machine
-from remainder.plan import make_plan
-from remainder.sources.file import loads
+from remainder_bench.machine import this_machine
 
 FIGURES = (Figure("fill", 9.25, "ms"), Figure("memory", 51.0, "MiB"))
 

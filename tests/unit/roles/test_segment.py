@@ -10,6 +10,7 @@ import pytest
 from remainder.config import Config, Server, Service
 from remainder.errors import HostError
 from remainder.flow import Address
+from remainder.kernel import netlink
 from remainder.kernel.netlink import Interface
 from remainder.plan import Plan, make_plan
 from remainder.roles import segment
@@ -37,7 +38,7 @@ def _plan(services: int) -> Plan:
 
 def test_a_server_of_many_services_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Address] = []
-    monkeypatch.setattr(segment.netlink, "off_link", lambda addresses, _: asked.extend(addresses))
+    monkeypatch.setattr(netlink, "off_link", lambda addresses, _: asked.extend(addresses))
     segment.check_servers(_plan(400), INTERFACE)
 
     assert [ip_address("192.0.2.1"), ip_address("192.0.2.2")] == asked
@@ -49,7 +50,7 @@ def test_a_server_elsewhere_is_named_with_the_first_service_that_has_it(
     def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str]:
         return list(addresses)[1], "it is elsewhere"
 
-    monkeypatch.setattr(segment.netlink, "off_link", off_link)
+    monkeypatch.setattr(netlink, "off_link", off_link)
     with pytest.raises(HostError) as refused:
         segment.check_servers(_plan(2), INTERFACE)
 

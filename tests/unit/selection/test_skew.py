@@ -19,9 +19,9 @@ CLAIM_13 = "src_ip + dst_ip + dst_port"
 CLAIM_17 = "src_ip + src_port + dst_ip + dst_port + protocol"
 SECRET = bytes(range(16)).hex()
 
-VIP = {4: IPv4Address("203.0.113.10"), 6: IPv6Address("2001:db8::10")}
-CLIENT = {4: IPv4Address("198.18.0.77"), 6: IPv6Address("2001:db8:2::77")}
-FIRST_SERVER = {4: IPv4Address("192.0.2.1"), 6: IPv6Address("2001:db8:1::1")}
+VIP: dict[int, Address] = {4: IPv4Address("203.0.113.10"), 6: IPv6Address("2001:db8::10")}
+CLIENT: dict[int, Address] = {4: IPv4Address("198.18.0.77"), 6: IPv6Address("2001:db8:2::77")}
+FIRST_SERVER: dict[int, Address] = {4: IPv4Address("192.0.2.1"), 6: IPv6Address("2001:db8:1::1")}
 
 
 def service(
@@ -167,7 +167,7 @@ def test_one_more_server_moves_the_share_that_we_say(weights: list[int]) -> None
 
 def table_of(weights: list[int]) -> list[int]:
     plan = make_plan(Config(service=[service("src_ip", weights)]))
-    return plan.services[0].table.tolist()
+    return [int(owner) for owner in plan.services[0].table]
 
 
 LINUX = "Linux connect() gives even source ports first, so one client can reach only "
