@@ -95,7 +95,7 @@ def test_kernel_and_reference_agree(role: str, capsys: pytest.CaptureFixture[str
                 assert expected.outcome == actual.outcome
                 assert expected.frame == actual.frame
                 if expected.outcome in OWNED:
-                    assert (expected.service, expected.server) == (actual.service, actual.server)
+                    assert (expected.choice, expected.owner) == (actual.choice, actual.owner)
 
     agree()
     with capsys.disabled():

@@ -11,9 +11,9 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from remainder.flow import Flow
-from remainder.frame import frame_of
 from remainder.kernel import flood, libbpf
 from remainder.kernel.flood import Dam, Flood, Sender, group_of, syn_of
+from remainder.reference.frame import frame_of
 from tests.bpf.btf import Btf
 
 pytestmark = pytest.mark.bpf

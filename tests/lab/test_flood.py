@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from remainder.flow import Flow
-from remainder.frame import frame_of
 from remainder.kernel import pins
 from remainder.kernel.report import report
 from remainder.lab import SCENES, OneService, hold_sessions, http_sessions
+from remainder.reference.frame import frame_of
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.slow]
 

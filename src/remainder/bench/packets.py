@@ -13,9 +13,9 @@ from typing import Final
 
 from remainder.errors import ConfigError
 from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Address, Flow
-from remainder.frame import frame_of, internet_checksum
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC
 from remainder.kernel.stopwatch import FRAME_BYTES, Template
+from remainder.reference.frame import frame_of, internet_checksum
 
 CLIENT: Final[Mapping[int, Address]] = {
     4: ip_address("198.18.0.0"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from remainder.agreement import Coverage, Verdict, compare, coverage, read_reports
+from remainder.agreement import Comparison, Coverage, compare, coverage, read_reports
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option
 from remainder.config import Config
@@ -108,7 +108,7 @@ def _only(told: list[Mapping[str, Any]], nodes: list[str]) -> list[Mapping[str, 
     return [report for report in told if report["node"] in nodes]
 
 
-def _lines(verdicts: list[Verdict], covered: list[Coverage]) -> list[str]:
+def _lines(verdicts: list[Comparison], covered: list[Coverage]) -> list[str]:
     lines = []
     for verdict in verdicts:
         mark = "agrees" if verdict.agrees else "DIFFERS"
@@ -133,7 +133,7 @@ def _lines(verdicts: list[Verdict], covered: list[Coverage]) -> list[str]:
     return lines
 
 
-def _plain(verdicts: list[Verdict], covered: list[Coverage]) -> dict[str, Any]:
+def _plain(verdicts: list[Comparison], covered: list[Coverage]) -> dict[str, Any]:
     return {
         "agree": all(verdict.agrees for verdict in verdicts),
         "nodes": [

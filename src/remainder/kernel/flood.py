@@ -16,9 +16,9 @@ from typing import Final
 
 from remainder.errors import HostError
 from remainder.flow import Flow
-from remainder.frame import frame_of, internet_checksum
 from remainder.kernel import libbpf
 from remainder.kernel.dataplane import BPF
+from remainder.reference.frame import frame_of, internet_checksum
 
 FLOOD: Final = BPF / "flood.bpf.o"
 HEADERS: Final = 56

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Final
 
 from remainder.flow import ICMP, ICMPV6, Address, Flow
-from remainder.frame import frame_of
 from remainder.kernel import abi, counters, dataplane, image, libbpf
 from remainder.kernel.dataplane import Dataplane
 from remainder.outcome import Outcome
 from remainder.plan import Plan
+from remainder.reference.frame import frame_of
 
 OWN_MAC: Final = bytes.fromhex("020000000001")
 CLIENT_MAC: Final = bytes.fromhex("0200000000fe")

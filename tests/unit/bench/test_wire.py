@@ -6,7 +6,7 @@ from remainder.bench.cases import FIRST_VIP
 from remainder.bench.packets import CLIENT, plain
 from remainder.bench.wire import PLANES, _with_complement
 from remainder.flow import Flow
-from remainder.frame import internet_checksum
+from remainder.reference.frame import internet_checksum
 
 
 def test_the_header_checksum_stays_true_when_the_client_changes() -> None:

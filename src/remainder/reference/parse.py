@@ -2,7 +2,7 @@
 
 Claims: 6-12 (data associated with the packet).
 Twin: bpf/parse.h; they share no code, only the page.
-Rule: needs no plan.  What needs one is in reference.py.
+Rule: needs no plan.  What needs one is in model.py.
 """
 
 from __future__ import annotations
