@@ -1,4 +1,4 @@
-"""Cases of a balancer made into cases of a member and of a server on the way out."""
+"""Cases of a balancer made into cases of a member and of a sender."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _solicitation(target: Address, draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def server_cases(draw: st.DrawFn) -> Case:
+def sender_cases(draw: st.DrawFn) -> Case:
     """What would be answers of the services go out; so do the requests, as flows of others."""
     case = draw(cases())
     first = case.config.service[0]

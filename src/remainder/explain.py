@@ -17,7 +17,7 @@ from remainder.selection.key import field_values
 _LABELS: Final[Mapping[Role, str]] = {
     "balancer": "service",
     "member": "cluster",
-    "server": "way back",
+    "sender": "way back",
 }
 
 

@@ -81,7 +81,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
     ]
     if paths:
         sender = next(sender for sender in paths[0].senders if sender.name == node)
-        yield Part(role="server", interface=sender.interface, plan=return_plan(config, paths))
+        yield Part(role="sender", interface=sender.interface, plan=return_plan(config, paths))
 
 
 def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = None) -> Plan:
@@ -97,13 +97,13 @@ def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = N
 
 
 def return_plan(config: Config, paths: list[ReturnPath]) -> Plan:
-    """What servers calculate for what they send, on the flow of the way in."""
+    """What senders calculate for what they send, on the flow of the way in."""
     return Plan(
         choices=tuple(
             plan_choice(choice) for path in paths for choice in return_choices(path, config.service)
         ),
         secret=config.secret,
-        role="server",
+        role="sender",
     )
 
 

@@ -24,13 +24,13 @@ from remainder.selection import Table
 from remainder.selection.key import Key
 from remainder.validation import validate
 
-Role = Literal["balancer", "member", "server"]
-"""Who asks: a balancer for a server, a member of a cluster for itself, a server for a router."""
+Role = Literal["balancer", "member", "sender"]
+"""Who asks: a balancer for a server, a member of a cluster for itself, a sender for a router."""
 
 OUTCOME_OF_OWNED: Final[Mapping[Role, str]] = {
     "balancer": "forwarded",
     "member": "kept",
-    "server": "returned",
+    "sender": "returned",
 }
 """What becomes of a packet that has an owner; ``kept`` by the owner, that is."""
 

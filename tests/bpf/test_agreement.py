@@ -13,7 +13,7 @@ from remainder.kernel.abi import Feature
 from remainder.outcome import Outcome
 from remainder.reference import process
 from tests.bpf.kernel import kernel
-from tests.roles import member_cases, server_cases
+from tests.roles import member_cases, sender_cases
 from tests.strategies import Case, cases
 
 pytestmark = [pytest.mark.bpf, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -53,8 +53,8 @@ ROLES = {
             Outcome.ON_LINK,
         },
     ),
-    "server": (
-        server_cases(),
+    "sender": (
+        sender_cases(),
         CASES // 3,
         6_000,
         {

@@ -267,7 +267,7 @@ def test_a_packet_reads_once_which_half_is_current() -> None:
     assert {"lookup.h": 1} == {name: count for name, count in looks.items() if count}
     # Who asks for a shared address is no packet of a session: neighbour.h looks for itself.
     assert {
-        "balancer.bpf.c": 1, "member.bpf.c": 1, "server.bpf.c": 1, "neighbour.h": 1
+        "balancer.bpf.c": 1, "member.bpf.c": 1, "sender.bpf.c": 1, "neighbour.h": 1
     } == {name: count for name, count in finds.items() if count}  # fmt: skip
 
 

@@ -20,7 +20,7 @@ SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
 
 @pytest.mark.parametrize(
     ("node", "roles"),
-    [("lb1", ["balancer"]), ("r2", ["member"]), ("s1", ["server"])],
+    [("lb1", ["balancer"]), ("r2", ["member"]), ("s1", ["sender"])],
 )
 def test_a_node_has_the_roles_that_the_file_gives_it(node: str, roles: list[str]) -> None:
     assert roles == [part.role for part in parts_of(fleet(), node)]
@@ -83,5 +83,5 @@ def test_who_asks_does_not_change_the_fingerprint_but_the_role_does() -> None:
     some = [member_plan(config, config.cluster, node=name) for name in ("r1", "r2")]
 
     assert some[0].fingerprint == some[1].fingerprint
-    assert some[0].fingerprint != replace(some[0], role="server").fingerprint
+    assert some[0].fingerprint != replace(some[0], role="sender").fingerprint
     assert make_plan(config).fingerprint == make_plan(Config(service=config.service)).fingerprint

@@ -63,7 +63,7 @@ def _plan_for(config: Config, report: Mapping[str, Any]) -> Plan:
     if report["role"] == "member":
         clusters = [item for item in config.cluster if {item.name, f"{item.name}/ipv4"} & names]
         return member_plan(config, clusters or config.cluster)
-    if report["role"] == "server":
+    if report["role"] == "sender":
         paths = [
             item
             for item in config.return_path

@@ -51,7 +51,7 @@ class Node:
     cluster_mac: bytes = bytes(6)
     """of a member: what reaches every member, 6 bytes"""
     on_link: Sequence[IPv4Network | IPv6Network] = ()
-    """of a server: the ranges of its own segment"""
+    """of a sender: the ranges of its own segment"""
 
     if TYPE_CHECKING:
 
@@ -150,12 +150,12 @@ def _return(plan: Plan, node: Node, frame: bytes) -> Result:
 _ROLES: Final[Mapping[Role, Callable[[Plan, Node, bytes], Result]]] = {
     "balancer": _balance,
     "member": _select,
-    "server": _return,
+    "sender": _return,
 }
 
 
 def _find(plan: Plan, what: Packet) -> tuple[PlannedChoice, Flow] | Result:
-    """Sections 6 and 7 for members and servers, who answer no pings."""
+    """Sections 6 and 7 for members and senders, who answer no pings."""
     flow = what.flow
     if flow is None:
         known = what.ip.destination in plan.vips

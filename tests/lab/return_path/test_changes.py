@@ -131,7 +131,7 @@ def test_a_dead_router_takes_only_its_own_sessions_with_it(scene: ReturnPath, fi
 
 
 def macs_of(scene: ReturnPath, name: str) -> set[str]:
-    services = report(scene.nodes[name].namespace, "server")["services"]
+    services = report(scene.nodes[name].namespace, "sender")["services"]
     return {router["mac"] for service in services for router in service["servers"]}
 
 
