@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from remainder.config import Cluster, Member, ReturnPath, Server, Service
+from remainder.config import Cluster, Member, ReturnPath, Router, Server, Service
 from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS, Address, address_of, protocol_name
 from remainder.selection import ALGORITHMS, Table, slots_of
@@ -170,7 +170,7 @@ def _choice(
     )
 
 
-def _reached(owners: Sequence[Server]) -> tuple[Owner, ...]:
+def _reached(owners: Sequence[Server | Router]) -> tuple[Owner, ...]:
     return tuple(Owner(owner.name, owner.weight, owner.address) for owner in owners)
 
 

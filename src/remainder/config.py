@@ -89,7 +89,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
         def __init__(self, *, name: str, address: Address | str, weight: int = 1) -> None: ...
 
     def __post_init__(self) -> None:
-        settle(self, _SERVER)
+        settle(self, _REACHED)
 
 
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,7 +141,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.servers
 
 
-_SERVER: Final = fields_of(address=MachineAddress)
+_REACHED: Final = fields_of(address=MachineAddress)
 _CHOOSING: Final = fields_of(key=KeyValue, table=TableName)
 _SERVICE: Final = _CHOOSING + fields_of(
     vip=MachineAddress, port=Port, protocol=Protocol, method=MethodName
@@ -224,12 +224,19 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.members
 
 
-class Router(Server, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A router or proxy that servers send through."""
+class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A router or proxy that senders send through."""
+
+    name: Name
+    address: _Address
+    weight: Weight = 1
 
     if TYPE_CHECKING:
 
         def __init__(self, *, name: str, address: Address | str, weight: int = 1) -> None: ...
+
+    def __post_init__(self) -> None:
+        settle(self, _REACHED)
 
 
 class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

@@ -106,7 +106,8 @@ def _settled(kind: Any, given: Any, where: str) -> Any:
     try:
         return decoded(kind, given)
     except ShapeError:
-        raise ConfigError(where, f"{given!r} came, wanted {_WANTED[kind]}") from None
+        shown = "something else" if kind is Secret else repr(given)
+        raise ConfigError(where, f"{shown} came, wanted {_WANTED[kind]}") from None
     except ConfigError as error:
         raise ConfigError(where, error.problem) from None
 

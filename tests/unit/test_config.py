@@ -211,6 +211,13 @@ def test_what_is_made_by_hand_is_refused_at_its_field(where: str, changed: dict[
     assert "\n" not in caught.value.problem
 
 
+def test_something_else_than_a_secret_is_not_told() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(service=[HASH], secret=[SECRET])
+
+    assert "secret: something else came, wanted 32 hexadecimal digits" == str(caught.value)
+
+
 @pytest.mark.parametrize(
     "secret", ["", SECRET[1:], SECRET + "0", SECRET[1:] + "g", SECRET + "\n", bytes(15)]
 )
