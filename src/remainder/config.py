@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from remainder.errors import ConfigError
-from remainder.flow import PROTOCOLS, Address
+from remainder.flow import PROTOCOLS, Address, mac_of
 from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import Key
@@ -41,7 +41,7 @@ MAX_SERVICES: Final = 16_384
 MAX_SERVERS: Final = 16_384
 MAX_MEMBERS: Final = 1_024
 
-CLUSTER_MAC: Final = bytes.fromhex("03005e524d44")
+CLUSTER_MAC: Final = "03:00:5e:52:4d:44"
 """Locally administered, and a group address: switches send it everywhere."""
 
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$(?!\n)"
@@ -196,7 +196,9 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         list[Member],
         Meta(min_length=1, max_length=MAX_MEMBERS, description="who can own slots"),
     ]
-    mac: Annotated[Mac, Meta(description="the MAC address that reaches every member")] = CLUSTER_MAC
+    mac: Annotated[Mac, Meta(description="the MAC address that reaches every member")] = mac_of(
+        CLUSTER_MAC
+    )
     slots: Slots | None = None
     fragments: Fragments = "drop"
 

@@ -43,7 +43,7 @@ def json_schema() -> dict[str, Any]:
     for choice in (service, definitions["Cluster"], definitions["ReturnPath"]):
         choice["properties"]["key"]["pattern"] = _key_pattern()
         choice["properties"]["table"]["enum"] = list(ALGORITHMS)
-    definitions["Cluster"]["properties"]["mac"]["default"] = CLUSTER_MAC.hex(":")
+    definitions["Cluster"]["properties"]["mac"]["default"] = CLUSTER_MAC
     service["properties"]["vip"]["anyOf"] = _ADDRESS
     server["properties"]["address"]["anyOf"] = _ADDRESS
     service["allOf"] = [

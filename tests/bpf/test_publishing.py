@@ -7,7 +7,7 @@ import random
 import re
 import threading
 import time
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -151,7 +151,7 @@ def test_the_old_plan_answers_until_the_new_one_is_whole(monkeypatch: pytest.Mon
         for plan in current:
             for flow, frame in zip(flows, frames, strict=True):
                 asked += 1
-                address = ip_address(plan.where(flow).address or "")
+                address = plan.where(flow).address
                 assert macs[address] == loaded.run(frame)[1][:6]
 
     write = running_tables._write

@@ -21,7 +21,7 @@ import tomli
 from remainder.config import Config
 from remainder.errors import ConfigError
 from remainder.sources.lines import Place, lines_of
-from remainder.sources.words import EXAMPLES, TABLES, WANTED
+from remainder.sources.words import EXAMPLES, SECTIONS, WANTED
 from remainder.validation import validate
 from remainder.values import ShapeError, decoded, secret_of
 
@@ -196,7 +196,7 @@ def _explain(error: msgspec.ValidationError, raw: dict[str, object]) -> tuple[Pl
         return (*place, *_steps(error.__cause__.where)), error.__cause__.problem
     if isinstance(error.__cause__, ShapeError):
         problem = "something else"
-    kind, struct = TABLES.get(re.sub(r"\d+", "", path), TABLES[""])
+    kind, struct = SECTIONS.get(re.sub(r"\d+", "", path), SECTIONS[""])
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", problem, re.DOTALL):
         known = [field.name for field in msgspec.structs.fields(struct)]
         near = "".join(

@@ -31,7 +31,7 @@ from remainder.flow import PROTOCOLS
 from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
 
-TABLES: Final[Mapping[str, tuple[str, type[msgspec.Struct]]]] = {
+SECTIONS: Final[Mapping[str, tuple[str, type[msgspec.Struct]]]] = {
     "": ("Remainder file", Config),
     "service[]": ("[[service]]", Service),
     "service[].servers[]": ("server", Server),
@@ -97,7 +97,7 @@ WANTED: Final[Mapping[str, str]] = {
     "cluster[].members[].interface": _INTERFACE,
     "cluster[].members[].weight": _WEIGHT,
     "cluster[].members[].mode": _MODE,
-    "cluster[].mac": f"a MAC address in quotes, like '{CLUSTER_MAC.hex(':')}'",
+    "cluster[].mac": f"a MAC address in quotes, like '{CLUSTER_MAC}'",
     "cluster[].slots": _SLOTS,
     "cluster[].fragments": _FRAGMENTS,
     "return_path": "tables headed [[return_path]], in two brackets",
