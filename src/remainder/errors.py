@@ -17,10 +17,11 @@ class RemainderError(Exception):
     """Everything this library raises on purpose."""
 
 
-class ConfigError(RemainderError):
+class ConfigError(RemainderError, ValueError):
     """Something a user wrote is wrong.
 
     ``where`` is the place, like ``service[1].servers[0].address``.
+    It is a ValueError too: so a decoder takes it for what it is and adds the place.
     """
 
     def __init__(self, where: str, problem: str) -> None:

@@ -17,7 +17,7 @@ from remainder.config import Config, Server, Service
 from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS, Address, Flow
 from remainder.forwarding import METHODS
-from remainder.plan import Plan, PlannedService, make_plan
+from remainder.plan import Plan, PlannedChoice, make_plan
 from remainder_bench.packets import CLIENT, PACKETS, STRANGER, ack, template_of
 from remainder_bench.stopwatch import EVERY_PACKET_NEW, Template
 
@@ -146,7 +146,7 @@ def subject(case: Case) -> Subject:
     flow = Flow(
         CLIENT[version],
         CLIENT_PORT,
-        STRANGER[version] if foreign else plan.services[0].service.ip,
+        STRANGER[version] if foreign else plan.choices[0].choice.match.address,
         PORT,
         PROTOCOLS[protocol],
     )
@@ -189,11 +189,11 @@ def subjects_of(plan: Plan) -> list[Subject]:
     """What to time for a file: of services that cost alike, the first."""
     subjects: list[Subject] = []
     seen = set()
-    for planned in plan.services:
-        service = planned.service
+    for planned in plan.choices:
+        choice, match = planned.choice, planned.choice.match
         alike = (
-            service.ip.version, service.method, planned.key, service.table,
-            service.protocol, service.port == "any",
+            match.address.version, choice.method, choice.key, choice.table,
+            match.protocol, match.port is None,
         )  # fmt: skip
         if alike not in seen:
             seen.add(alike)
@@ -207,21 +207,19 @@ def subjects_of(plan: Plan) -> list[Subject]:
     return subjects
 
 
-def _of_service(plan: Plan, planned: PlannedService) -> Iterator[Subject]:
-    service = planned.service
-    protocols = [
-        name for name in ("tcp", "udp") if service.protocol_number in (None, PROTOCOLS[name])
-    ]
+def _of_service(plan: Plan, planned: PlannedChoice) -> Iterator[Subject]:
+    match = planned.choice.match
+    protocols = [name for name in ("tcp", "udp") if match.protocol in (None, PROTOCOLS[name])]
     for protocol in protocols:
         flow = Flow(
-            CLIENT[service.ip.version], CLIENT_PORT, service.ip,
-            service.port_number or PORT, PROTOCOLS[protocol],
+            CLIENT[match.address.version], CLIENT_PORT, match.address,
+            match.port or PORT, PROTOCOLS[protocol],
         )  # fmt: skip
         kinds = ("ack", "syn", "icmp", "vlan") if protocol == "tcp" else ("udp", "icmp", "vlan")
         for kind in kinds:
             template = template_of(PACKETS[kind](flow))
             for flows in FLOWS if kind == kinds[0] else ("new",) if kind == "syn" else ("4k",):
-                name = f"{kind}/{flows}/{service.name}"
+                name = f"{kind}/{flows}/{planned.name}"
                 if len(protocols) > 1 and kind in ("icmp", "vlan"):
                     name += f"/{protocol}"
                 yield Subject(name, plan, template, FLOWS[flows])

@@ -22,6 +22,7 @@ from remainder.kernel import dataplane, image
 from remainder.kernel.oracle import made_up_macs
 from remainder.plan import Plan, make_plan
 from remainder.selection import maglev, walk
+from remainder.sources.file import loads
 from remainder_bench.cases import PORT, SECRET
 from remainder_bench.first_packet import first_answer_at_s
 from remainder_bench.machine import Machine, this_machine
@@ -31,6 +32,7 @@ from remainder_lab import Host, OneService, one_service
 TRIALS: Final = 5
 SERVERS: Final = 1_000
 SERVICES: Final = 1_000
+SERVICES_IN_FILE: Final = 10_000
 _HASH: Final = "hash(src_ip, src_port, dst_ip, dst_port, protocol)"
 _SUM: Final = "src_ip + dst_ip + dst_port"
 
@@ -65,7 +67,7 @@ class Control:
 
 def measure() -> Control:
     """Take every figure; needs root, and makes a lab for a while."""
-    figures = [*_tables(), *_cold(), *_start()]
+    figures = [*_loading(), *_tables(), *_cold(), *_start()]
     return Control(this_machine("control plane"), tuple(figures))
 
 
@@ -103,6 +105,33 @@ def large_config(*, services: int, servers: int, key: str, table: str) -> Config
             for number in range(services)
         ],
     )  # fmt: skip
+
+
+def large_file(*, services: int, servers: int) -> str:
+    """The text of a file of this size; no two services share a server."""
+    first = {"vip": ip_address("198.18.0.0"), "server": ip_address("10.0.0.1")}
+    sections = []
+    for number in range(services):
+        owners = ",\n".join(
+            f'  {{ name = "s{at}", address = "{first["server"] + servers * number + at}" }}'
+            for at in range(servers)
+        )
+        sections.append(
+            f'[[service]]\nname = "w{number}"\nvip = "{first["vip"] + number}"\nport = {PORT}\n'
+            f'protocol = "tcp"\nkey = "{_SUM}"\ntable = "modulo"\nservers = [\n{owners}\n]\n'
+        )
+    return "\n".join(sections)
+
+
+def _loading() -> list[Figure]:
+    text = large_file(services=SERVICES_IN_FILE, servers=4)
+    return [
+        Figure(
+            f"load of a file of {SERVICES_IN_FILE:,} services × 4 servers",
+            _median_ms(lambda: loads(text)),
+            "ms",
+        )
+    ]
 
 
 def _median_ms(work: Callable[[], object], *, before: Callable[[], object] = lambda: None) -> float:

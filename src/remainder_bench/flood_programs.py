@@ -17,8 +17,8 @@ from typing import Final
 
 from remainder.errors import HostError
 from remainder.flow import Flow
-from remainder.frame import frame_of, internet_checksum
 from remainder.kernel import libbpf
+from remainder.reference.frame import frame_of, internet_checksum
 
 FLOOD: Final = Path(__file__).parent / "bpf" / "flood.bpf.o"
 HEADERS: Final = 56

@@ -13,8 +13,8 @@ from typing import Final
 
 from remainder.errors import ConfigError
 from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Address, Flow
-from remainder.frame import frame_of, internet_checksum
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC
+from remainder.reference.frame import frame_of, internet_checksum
 from remainder_bench.stopwatch import FRAME_BYTES, Template
 
 CLIENT: Final[Mapping[int, Address]] = {

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from remainder.flow import Flow
-from remainder.frame import frame_of, internet_checksum
 from remainder.kernel import libbpf
 from remainder.kernel.dataplane import Dataplane
 from remainder.plan import Plan
+from remainder.reference.frame import frame_of, internet_checksum
 from remainder_bench import micro
 from remainder_bench.cases import CLIENT_PORT, PORT, plan_for
 from remainder_bench.packets import CLIENT, template_of
@@ -146,7 +146,7 @@ def bed() -> Iterator[Bed]:
             _attach(stack, host, interface, ends.sink, "native")
         balancer.call(gro_on, "l0")
         plan = plan_for(4, "udp", method="l2", key="sum3", services=1, servers=SERVERS)
-        flow = Flow(CLIENT[4], CLIENT_PORT, plan.services[0].service.ip, PORT, 17)
+        flow = Flow(CLIENT[4], CLIENT_PORT, plan.choices[0].choice.match.address, PORT, 17)
         frame = bytearray(
             frame_of(
                 flow,
@@ -197,7 +197,7 @@ def _forward(built: Bed, stack: ExitStack) -> None:
     """Plain IP forwarding: the VIP is behind the server."""
     del stack
     built.balancer.sysctl("net.ipv4.ip_forward", 1)
-    built.balancer.add_route(f"{built.plan.services[0].service.vip}/32", via=_SERVER)
+    built.balancer.add_route(f"{built.plan.choices[0].choice.match.address}/32", via=_SERVER)
     mac = built.server.mac("s0")
 
     def know(ip: Any) -> None:
@@ -220,7 +220,7 @@ def _nft(*lines: str, forwarding: bool) -> Plane:
             _forward(built, stack)
         mac = built.server.mac("s0")
         text = "\n".join(lines).format(
-            us=_TO_US.format(vip=built.plan.services[0].service.vip, port=PORT),
+            us=_TO_US.format(vip=built.plan.choices[0].choice.match.address, port=PORT),
             choice=_CHOICE,
             servers=f"{{ {_TO_SERVERS} }}",
             macs="{ " + ", ".join(f"{number} : {mac}" for number in range(SERVERS)) + " }",

@@ -161,12 +161,12 @@ def _judge(
             sessions_of[server] += 1
     return Shown(
         formula=formula,
-        slots=plan.services[0].slots,
+        slots=plan.choices[0].slots,
         sessions=len(sessions),
         clients=len({item.flow.src_ip for item in sessions if item.ok}),
         failed=sum(not item.ok for item in sessions),
         torn=len(torn(ours)),
-        misdirected=sum({plan.where(flow).server} != set(at) for flow, at in ours.items()),
+        misdirected=sum({plan.where(flow).owner} != set(at) for flow, at in ours.items()),
         packets=packets,
         sessions_of=sessions_of,
         example=plan.where(next(iter(ours))),

@@ -117,7 +117,7 @@ def show_selection(
         misdirected=tuple(
             session
             for session in sessions
-            if scene.name_of(plan.where(session.flow).server) != session.server
+            if scene.name_of(plan.where(session.flow).owner) != session.server
         ),
         packets={name: sum(at.get(name, 0) for at in ours.values()) for name in scene.members},
         kept=kept,
@@ -194,7 +194,7 @@ def _under_sessions(scene: Cluster, path: Path, change: Callable[[], object], he
         moved=frozenset(
             session.flow
             for session in sessions
-            if before.where(session.flow).server != after.where(session.flow).server
+            if before.where(session.flow).owner != after.where(session.flow).owner
         ),
     )
 

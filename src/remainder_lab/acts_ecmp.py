@@ -78,7 +78,7 @@ def show_sharing(scene: Ecmp, path: Path, *, spray: bool) -> Shared:
         sessions=tuple(sessions),
         torn=torn(ours),
         misdirected=tuple(
-            session for session in sessions if plan.where(session.flow).server != session.server
+            session for session in sessions if plan.where(session.flow).owner != session.server
         ),
         packets=sum(sum(at.values()) for at in ours.values()),
         carried={name: after[name] - before[name] for name in after},

@@ -144,7 +144,7 @@ def show_sessions(scene: Tiered, path: Path, *, timeout_s: float = 5.0) -> Retur
                 way_in=inside.get(session.flow, frozenset()),
                 way_back=back.get(turned(session.flow), frozenset()),
                 wanted={
-                    tier.kind: _host_of(scene, tier.plan.where(session.flow).server)
+                    tier.kind: _host_of(scene, tier.plan.where(session.flow).owner)
                     for tier in tiers
                 },
             )

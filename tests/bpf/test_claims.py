@@ -11,11 +11,11 @@ import pytest
 
 from remainder.config import MAX_SERVERS, Config, Server, Service
 from remainder.flow import Address, Flow
-from remainder.frame import frame_of
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
+from remainder.reference.frame import frame_of
 from tests.bpf.kernel import kernel
 from tests.frames import onward
 
@@ -84,11 +84,11 @@ def test_the_server_is_the_remainder(key: str, servers: int) -> None:
             flow = _flow(random_, VIPS[number % 2])
             frame = frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
             verdict, sent = running.loaded.run(frame)
-            owner = plan.services[number % 2].servers[_formula(key, flow) % servers]
+            owner = plan.choices[number % 2].owners[_formula(key, flow) % servers]
 
-            assert owner.ip is not None
+            assert owner.address is not None
             assert verdict == 3
-            assert node.macs[owner.ip] + OWN_MAC + onward(frame) == sent
+            assert node.macs[owner.address] + OWN_MAC + onward(frame) == sent
         assert {Outcome.FORWARDED: FLOWS // 5} == {
             outcome: count.packets for outcome, count in running.outcomes().items() if count.packets
         }
@@ -118,7 +118,7 @@ def test_each_field_of_the_claims_can_decide(field: str, change: dict[str, Any])
                 str(
                     running.process(
                         frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
-                    ).server
+                    ).owner
                 ).removeprefix("s")
             )
             for flow in (before, after)
@@ -148,7 +148,7 @@ def test_the_last_of_the_most_servers_that_a_service_can_have_gets_its_packets()
                 destination_mac=OWN_MAC,
             )
 
-            assert f"s{number}" == running.process(frame).server
+            assert f"s{number}" == running.process(frame).owner
 
 
 def test_a_second_balancer_with_the_same_file_agrees() -> None:

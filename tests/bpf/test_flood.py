@@ -11,8 +11,8 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from remainder.flow import Flow
-from remainder.frame import frame_of
 from remainder.kernel import libbpf
+from remainder.reference.frame import frame_of
 from remainder_bench import flood_programs
 from remainder_bench.flood_programs import Dam, Flood, Sender, group_of, syn_of
 from tests.bpf.btf import Btf

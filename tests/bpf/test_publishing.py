@@ -7,7 +7,7 @@ import random
 import re
 import threading
 import time
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from remainder.config import Config, Server, Service
-from remainder.flow import Flow
-from remainder.frame import frame_of
+from remainder.flow import Address, Flow
 from remainder.kernel import counters, dataplane, image
 from remainder.kernel import tables as running_tables
 from remainder.kernel.abi import Feature
@@ -27,6 +26,7 @@ from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
+from remainder.reference.frame import frame_of
 from remainder.roles.current import Current
 from tests.bpf.kernel import kernel
 
@@ -36,21 +36,30 @@ VIP = IPv4Address("203.0.113.10")
 FRAMES = 30_000
 
 
-def _plan(key: str, table: str, first: int, servers: int) -> Plan:
-    return make_plan(
-        Config(
-            secret="00" * 16,
-            service=[
-                Service(
-                    name="web", vip=str(VIP), port=80, protocol="tcp", key=key, table=table,
-                    servers=[
-                        Server(name=f"s{number}", address=f"192.0.2.{number}")
-                        for number in range(first, first + servers)
-                    ],
-                )
-            ],
-        )
+def _reached(plan: Plan, flow: Flow) -> Address:
+    """Where a flow of the plan is sent."""
+    address = plan.where(flow).address
+    assert address is not None
+    return address
+
+
+def _config(key: str, table: str, first: int, servers: int) -> Config:
+    return Config(
+        secret="00" * 16,
+        service=[
+            Service(
+                name="web", vip=str(VIP), port=80, protocol="tcp", key=key, table=table,
+                servers=[
+                    Server(name=f"s{number}", address=f"192.0.2.{number}")
+                    for number in range(first, first + servers)
+                ],
+            )
+        ],
     )  # fmt: skip
+
+
+def _plan(key: str, table: str, first: int, servers: int) -> Plan:
+    return make_plan(_config(key, table, first, servers))
 
 
 def _flows(count: int) -> list[Flow]:
@@ -89,7 +98,7 @@ def test_no_packet_sees_a_mixture_of_two_plans() -> None:
     cases = [
         (
             frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC),
-            {both[ip_address(plan.where(flow).address or "")] for plan in (one, other)},
+            {both[_reached(plan, flow)] for plan in (one, other)},
         )
         for flow in _flows(500)
     ]
@@ -152,7 +161,7 @@ def test_the_old_plan_answers_until_the_new_one_is_whole(monkeypatch: pytest.Mon
         for plan in current:
             for flow, frame in zip(flows, frames, strict=True):
                 asked += 1
-                address = ip_address(plan.where(flow).address or "")
+                address = _reached(plan, flow)
                 assert macs[address] == loaded.run(frame)[1][:6]
 
     write = running_tables._write
@@ -221,9 +230,11 @@ def test_where_the_kernel_does_not_wait_for_packets_the_clock_does(
 
 def test_a_new_mac_is_used_at_once_and_by_every_service_of_the_server() -> None:
     """A neighbour moved: nothing is published, the next packet goes there, in every service."""
-    one = _plan("src_ip", "modulo", 10, 1).services[0].service
-    assert isinstance(one, Service)
-    two = [replace(one, name=f"web-{port}", port=port) for port in (80, 81)]
+    two = [
+        replace(service, name=f"web-{port}", port=port)
+        for service in _config("src_ip", "modulo", 10, 1).service
+        for port in (80, 81)
+    ]
     plan = make_plan(Config(service=two))
     first, second = make_plan(Config(service=two[::-1])), plan
     server = IPv4Address("192.0.2.10")

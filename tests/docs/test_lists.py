@@ -6,13 +6,14 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import pytest
 
 import remainder
 from remainder import config
+from remainder.plan import Role
 from remainder.selection.maglev import DEFAULT_SLOTS
 from remainder.sources.file import MAX_BYTES
 from tests.docs.pages import PAGES, ROOT, name_of, prose_of, text_of
@@ -200,3 +201,19 @@ def test_operations_explains_every_message() -> None:
 
     assert len(found) > 20
     assert not [f"{place}: {message}" for place, message in found if message not in page]
+
+
+def test_the_glossary_has_every_role_and_every_section_of_the_file_in_order() -> None:
+    page = text_of("docs/glossary.md")
+    words = re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE)[1:]
+    sections = [
+        f"`[{name}]`" if name == "vrrp" else f"`[[{name}]]`"
+        for name in ("service", "balancer", "vrrp", "cluster", "return_path")
+    ]
+
+    assert {field.name for field in msgspec.structs.fields(config.Config)} == {
+        "service", "balancer", "vrrp", "cluster", "return_path", "secret", "secret_file"
+    }  # fmt: skip
+    assert [] == [section for section in sections if section not in page]
+    assert {*get_args(Role)} <= set(words)
+    assert sorted(words, key=str.lower) == words

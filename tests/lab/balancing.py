@@ -39,4 +39,4 @@ def status(scene: OneService) -> dict[str, Any]:
 
 def misdirected(plan: Plan, sessions: list[Session]) -> list[Session]:
     """Sessions that met another server than the calculation names."""
-    return [item for item in sessions if plan.where(item.flow).server != item.server]
+    return [item for item in sessions if plan.where(item.flow).owner != item.server]

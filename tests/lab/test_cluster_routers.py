@@ -96,6 +96,6 @@ def test_each_packet_through_the_cluster_is_forwarded_by_the_router_that_is_name
     assert len(sessions) == 300
     assert [] == [item for item in sessions if not item.ok or item.server != "behind"]
     for item in sessions:
-        assert {scene.name_of(plan.where(item.flow).server)} == seen[item.flow].keys()
+        assert {scene.name_of(plan.where(item.flow).owner)} == seen[item.flow].keys()
     assert {sum(kept)} == set(heard)
     assert all(kept)

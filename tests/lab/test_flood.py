@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from remainder.flow import Flow
-from remainder.frame import frame_of
 from remainder.kernel import pins
 from remainder.observe.report import report
+from remainder.reference.frame import frame_of
 from remainder_lab import OneService, hold_sessions, http_sessions, one_service
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.slow]

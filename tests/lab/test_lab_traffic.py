@@ -146,9 +146,9 @@ def test_the_file_of_a_scene_is_a_good_file(ipv6: bool) -> None:  # noqa: FBT001
         plan = make_plan(loads(text))
         names = ["web", "echo", "web6", "echo6"] if ipv6 else ["web", "echo"]
 
-        assert names == [service.name for service in plan.services]
+        assert names == [service.name for service in plan.choices]
         assert [("s1", 1), ("s3", 2)] == [
-            (server.name, server.weight) for server in plan.services[0].servers
+            (server.name, server.weight) for server in plan.choices[0].owners
         ]
         assert loads(text).balancer_named(built.node) is not None
 
@@ -269,7 +269,7 @@ def test_the_balancer_of_the_scene_splits_sessions_as_its_file_says(
 
     assert [] == [session for session in sessions if not session.ok]
     assert account(sessions) == {
-        session.flow: {plan.where(session.flow).server} for session in sessions
+        session.flow: {plan.where(session.flow).owner} for session in sessions
     }
     assert account(sessions) == {flow: set(seen[flow]) for flow in account(sessions)}
     assert {} == torn(seen)

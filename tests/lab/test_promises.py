@@ -49,7 +49,7 @@ def unplugged(scene: OneService, name: str) -> Iterator[None]:
 
 def to(plan: Plan, sessions: list[Session], server: str) -> set[str]:
     """The clients whose sessions the calculation gives to a server; the key reads no port."""
-    return {item.client for item in sessions if plan.where(item.flow).server == server}
+    return {item.client for item in sessions if plan.where(item.flow).owner == server}
 
 
 @pytest.mark.parametrize("table", ["modulo", "maglev"])
@@ -77,7 +77,7 @@ def test_a_change_of_servers_resets_exactly_the_sessions_that_move(
     moved = {
         item.client
         for item in sessions
-        if before.where(item.flow).server != after.where(item.flow).server
+        if before.where(item.flow).owner != after.where(item.flow).owner
     }
 
     assert 200 == len(sessions)
@@ -135,7 +135,7 @@ def test_an_assigned_vip_is_found_where_no_router_has_a_route(
     plan = plan_of(path)
 
     assert [] == [item for item in sessions if not item.ok]
-    assert [] == [item for item in sessions if plan.where(item.flow).server != item.server]
+    assert [] == [item for item in sessions if plan.where(item.flow).owner != item.server]
     assert forwarded > len(sessions)
 
 

@@ -157,6 +157,65 @@ def test_the_licence_of_the_python_is_the_same_in_both_places() -> None:
     assert (ROOT / "LICENSE").read_bytes() == (ROOT / "LICENSES" / "Apache-2.0.txt").read_bytes()
 
 
+CORE: Final = [
+    module
+    for module in MODULES
+    if module.is_relative_to(PACKAGE)
+    and module.relative_to(PACKAGE).parts[0]
+    not in {"cli", "diagnose", "kernel", "observe", "redundancy", "roles"}
+    and not module.name.startswith("__")
+]
+"""What decides, without the kernel and without talking to people."""
+
+
+@pytest.mark.parametrize("module", CORE, ids=name_of)
+def test_a_file_of_the_core_shares_its_name_with_no_other(module: Path) -> None:
+    assert [module] == [other for other in MODULES if other.name == module.name]
+
+
+def public_names(module: Path) -> set[str]:
+    """What a module defines at its top, without what begins with an underscore."""
+    names: list[str] = []
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.append(name)
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.append(name)
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                names.append(name)
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_a_public_name_of_the_core_has_one_home() -> None:
+    homes: dict[str, list[str]] = {}
+    for module in CORE:
+        for name in public_names(module):
+            homes.setdefault(name, []).append(name_of(module))
+    algorithms = {f"src/remainder/selection/{name}.py" for name in ALGORITHMS}
+
+    assert {"table": algorithms} == {
+        name: set(where) for name, where in homes.items() if len(where) > 1
+    }
+
+
+def reading_list(page: str) -> list[str]:
+    """The files and folders that a page tells a reader to begin with, in its order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    _, _, section = text.partition("## Where to start reading\n")
+    section, _, _ = section.partition("\n## ")
+    return re.findall(r"`(src/[^`]+)`", section)
+
+
+def test_where_to_start_reading_is_there_and_the_same_on_both_pages() -> None:
+    long, short = reading_list("ARCHITECTURE.md"), reading_list("CONTRIBUTING.md")
+
+    assert "src/remainder/plan.py" == long[0] == short[0]
+    assert [] == [path for path in (*long, *short) if not (ROOT / path).exists()]
+    assert [path for path in long if path in short] == short
+    assert "START READING HERE" in (ROOT / long[0]).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_an_algorithm_is_one_file_and_a_word_in_the_docs(name: str) -> None:
     assert (PACKAGE / "selection" / f"{name}.py").exists()

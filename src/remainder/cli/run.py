@@ -73,13 +73,13 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
 def _ready(running: RunningNode, started_s: float) -> None:
     took_ms = (time.monotonic() - started_s) * 1000
     for role in running.roles:
-        owners = sum(len(planned.servers) for planned in role.plan.services)
-        what = {"balancer": "service", "member": "cluster", "server": "return path"}[role.role]
-        whom = {"balancer": "server", "member": "member", "server": "router"}[role.role]
-        how = "egress" if role.role == "server" else f"{role.mode} XDP"
+        owners = sum(len(planned.owners) for planned in role.plan.choices)
+        what = {"balancer": "service", "member": "cluster", "sender": "return path"}[role.role]
+        whom = {"balancer": "server", "member": "member", "sender": "router"}[role.role]
+        how = "egress" if role.role == "sender" else f"{role.mode} XDP"
         _say(
             f"{role.role} on {role.interface.name} ({how}), "
-            f"{counted(len(role.plan.services), what)}, {counted(owners, whom)}, "
+            f"{counted(len(role.plan.choices), what)}, {counted(owners, whom)}, "
             f"tables {role.plan.fingerprint[:12]}"
         )
     _say(f"ready after {took_ms:.0f} ms")

@@ -159,7 +159,7 @@ def _head(node: dict[str, Any]) -> Iterator[Text]:
     tended = f"process {node['process']}" if node["process"] else "no process (data plane alone)"
     yield Text.assemble(
         (node["node"], "bold"), f"  {node['role']} on {node['interface']} "
-        f"({node['mode'] if node['role'] == 'server' else node['mode'] + ' XDP'}), {tended}, ",
+        f"({node['mode'] if node['role'] == 'sender' else node['mode'] + ' XDP'}), {tended}, ",
         f"tables {node['fingerprint']['tables'][:12]}",
     )  # fmt: skip
     if not node["attached"]:

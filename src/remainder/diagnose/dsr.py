@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from remainder.flow import ICMP, ICMPV6, Address, Flow
-from remainder.frame import frame_of
 from remainder.kernel import netlink
 from remainder.kernel.netlink import Interface
 from remainder.plan import Plan
+from remainder.reference.frame import frame_of
 
 ANSWER_S: Final = 0.7
 ASK_AGAIN_S: Final = 0.2
@@ -55,7 +55,7 @@ def found_servers(plan: Plan, macs: Mapping[Address, bytes]) -> frozenset[tuple[
 
 
 def _servers(plan: Plan, macs: Mapping[Address, bytes]) -> list[Silent]:
-    vips = {planned.name: planned.service.ip for planned in plan.services}
+    vips = {planned.name: planned.choice.match.address for planned in plan.choices}
     return [
         Silent(service, name, address, vips[service])
         for service, name, address in plan.reached

@@ -11,19 +11,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Final
 
+from remainder.choice import Choice, Owner, read_match
 from remainder.errors import ConfigError
-from remainder.flow import PROTOCOLS, Flow
-from remainder.plan import ANY_ADDRESS, Claim, Owner, Plan, Role, plan_service
+from remainder.flow import Flow, address_of
+from remainder.plan import Plan, PlannedChoice, Role, plan_choice
+from remainder.selection.key import parse_key
 
-FLOWS: Final = 2_000
+FLOWS_COMPARED: Final = 2_000
 """How many flows of each service are compared, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Comparison:
     """What a comparison found about one role of one node."""
 
     node: str
@@ -52,23 +53,23 @@ class Coverage:
         return not self.missing and sum(self.owned.values()) == self.slots
 
 
-def compare(ours: Plan, told: Mapping[str, Any]) -> Verdict:
+def compare(ours: Plan, told: Mapping[str, Any]) -> Comparison:
     """Hold our calculation against what a node says that it runs."""
     node, role = str(told["node"]), told["role"]
     if told["fingerprint"]["tables"] == ours.fingerprint:
-        return Verdict(node=node, role=role, agrees=True, reason="the same tables")
+        return Comparison(node=node, role=role, agrees=True, reason="the same tables")
     theirs = rebuilt(told, ours.secret)
     found = difference(ours, theirs)
     if found is None:
-        hashed = any(planned.key.hashed for planned in ours.services)
+        hashed = any(chosen.key.hashed for chosen in ours.choices)
         reason = (
             "the tables are alike, but the secrets differ"
             if hashed
-            else f"the fingerprints differ, but {FLOWS:,} flows of each service do not"
+            else f"the fingerprints differ, but {FLOWS_COMPARED:,} flows of each service do not"
         )
-        return Verdict(node=node, role=role, agrees=False, reason=reason)
+        return Comparison(node=node, role=role, agrees=False, reason=reason)
     flow, one, other = found
-    return Verdict(
+    return Comparison(
         node=node,
         role=role,
         agrees=False,
@@ -82,61 +83,60 @@ def compare(ours: Plan, told: Mapping[str, Any]) -> Verdict:
 def rebuilt(told: Mapping[str, Any], secret: bytes | None) -> Plan:
     """The plan of a node, from its report; the secret is ours, since it tells nobody its own."""
     return Plan(
-        services=tuple(plan_service(_claim(service)) for service in told["services"]),
+        choices=tuple(plan_choice(_choice(service)) for service in told["services"]),
         secret=secret or bytes(16),
         role=told["role"],
     )
 
 
-def _claim(service: Mapping[str, Any]) -> Claim:
-    owners = [
-        Owner(
-            name=server["name"],
-            weight=server["weight"],
-            ip=ip_address(server["address"]) if server["address"] else None,
-        )
-        for server in service["servers"]
-    ]
-    anything = service["vip"] == "any"
-    version = 6 if service["name"].endswith("/ipv6") else 4
-    protocol = service["protocol"]
-    return Claim(
-        name=service["name"],
-        ip=ANY_ADDRESS[version] if anything else ip_address(service["vip"]),
-        port_number=None if service["port"] == "any" else service["port"],
-        protocol_number=None if protocol == "any" else PROTOCOLS[protocol],
-        key=service["key"],
-        table=service["table"],
-        slots=service["slots"] if service["table"] != "modulo" else None,
-        servers=owners,
-        method=service["method"],
-        fragments=service["fragments"],
+def _choice(told: Mapping[str, Any]) -> Choice:
+    return Choice(
+        name=told["name"],
+        match=read_match(
+            told["vip"],
+            told["port"],
+            told["protocol"],
+            version=6 if told["name"].endswith("/ipv6") else 4,
+        ),
+        key=parse_key(told["key"]),
+        table=told["table"],
+        slots=told["slots"] if told["table"] != "modulo" else None,
+        owners=tuple(
+            Owner(
+                owner["name"],
+                owner["weight"],
+                address_of(owner["address"]) if owner["address"] else None,
+            )
+            for owner in told["servers"]
+        ),
+        method=told["method"],
+        fragments=told["fragments"],
     )
 
 
 def difference(ours: Plan, theirs: Plan) -> tuple[Flow, str, str] | None:
     """A flow, our answer and theirs; None if none was found."""
-    for flow in _flows([*ours.services, *theirs.services]):
+    for flow in _flows([*ours.choices, *theirs.choices]):
         one, other = ours.where(flow), theirs.where(flow)
-        if (one.outcome, one.server, one.address) != (other.outcome, other.server, other.address):
-            return flow, one.server or one.outcome, other.server or other.outcome
+        if (one.outcome, one.owner, one.address) != (other.outcome, other.owner, other.address):
+            return flow, one.owner or one.outcome, other.owner or other.outcome
     return None
 
 
-def _flows(services: Sequence[Any]) -> Iterator[Flow]:
-    """Flows to every service, the same ones every time."""
+def _flows(choices: Sequence[PlannedChoice]) -> Iterator[Flow]:
+    """Flows to every choice, the same ones every time."""
     chance = random.Random("remainder")  # noqa: S311  (the same flows every time)
-    for planned in services:
-        service = planned.service
-        bits = 32 if service.ip.version == 4 else 128
-        for _ in range(FLOWS):
-            anywhere = type(service.ip)(chance.getrandbits(bits))
+    for chosen in choices:
+        match = chosen.choice.match
+        family, bits = type(match.address), match.address.max_prefixlen
+        for _ in range(FLOWS_COMPARED):
+            anywhere = family(chance.getrandbits(bits))
             yield Flow(
-                src_ip=type(service.ip)(chance.getrandbits(bits)),
+                src_ip=family(chance.getrandbits(bits)),
                 src_port=chance.randrange(1024, 65536),
-                dst_ip=anywhere if service.ip.is_unspecified else service.ip,
-                dst_port=service.port_number or chance.randrange(1, 65536),
-                protocol=service.protocol_number or 6,
+                dst_ip=anywhere if match.any_address else match.address,
+                dst_port=match.port or chance.randrange(1, 65536),
+                protocol=match.protocol or 6,
             )
 
 

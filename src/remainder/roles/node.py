@@ -19,7 +19,7 @@ from remainder.roles.running import RunningRole, Wanted
 from remainder.roles.segment import check_servers
 from remainder.sources.file import Source
 
-EVERY_ROLE: tuple[Role, ...] = ("balancer", "member", "server")
+EVERY_ROLE: tuple[Role, ...] = ("balancer", "member", "sender")
 
 
 @dataclass
@@ -108,7 +108,7 @@ class RunningNode:
 
 
 def _uses_xdp(part: Part) -> bool:
-    return part.role != "server"
+    return part.role != "sender"
 
 
 def detach(node: str) -> bool:

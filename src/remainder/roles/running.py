@@ -1,6 +1,6 @@
 """One role of one node on this machine: attach, publish, follow, adopt, detach.
 
-The same for balancer, member and server; what differs is in their own files.
+The same for balancer, member and sender; what differs is in their own files.
 Claims: 1b, 3-5, 18, 31, 34, 44.
 Laws: publishing is one write; the data plane outlives the process.
 """
@@ -166,7 +166,7 @@ class RunningRole:
                 "the running data plane is adopted, but its notes are gone: counters start at 0"
             )
         asked = _asked(wanted, part)
-        if before is not None and part.role != "server" and asked[1] not in ("auto", before.mode):
+        if before is not None and part.role != "sender" and asked[1] not in ("auto", before.mode):
             wanted.warn(
                 f"the data plane that runs already is in {before.mode} mode and stays so; "
                 f"`remainder detach --node {wanted.node}` first to have it {asked[1]}"
@@ -249,7 +249,7 @@ class RunningRole:
         if self.macs.get(neighbour.address) != neighbour.mac:
             self.macs[neighbour.address] = neighbour.mac
             self.current.tables.set_mac(neighbour.address, neighbour.mac)
-            kind = "router" if self.role == "server" else "server"
+            kind = "router" if self.role == "sender" else "server"
             self.wanted.say(f"{kind} {neighbour.address} is at {neighbour.mac.hex(':')}")
             self._write_state()
 

@@ -40,7 +40,7 @@ def check_servers(plan: Plan, interface: Interface) -> None:
 
 
 def _kind(plan: Plan) -> str:
-    return "router" if plan.role == "server" else "server"
+    return "router" if plan.role == "sender" else "server"
 
 
 def resolve(

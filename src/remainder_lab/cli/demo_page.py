@@ -102,7 +102,7 @@ def _act(shown: Shown) -> list[str]:
         ),
         f'<p class="soft">For instance <code>{escape(str(example.flow))}</code>: '
         f"<code>{example.key} % {example.slots} = {example.slot}</code>, which "
-        f"<code>{escape(example.server or '')}</code> owns.</p>",
+        f"<code>{escape(example.owner or '')}</code> owns.</p>",
     ]
 
 

@@ -115,7 +115,7 @@ class Stage:
         example = shown.example
         self._indented(
             Text(f"e.g. {example.flow}:  {example.key} % {example.slots} = {example.slot}"
-                 f"  →  {example.server}", style="dim"),
+                 f"  →  {example.owner}", style="dim"),
             by=4,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from remainder_lab.return_path import ReturnPath
 
 
 def outcomes(scene: ReturnPath, name: str) -> dict[str, int]:
-    counted = report(scene.nodes[name].namespace, "server")["outcomes"]
+    counted = report(scene.nodes[name].namespace, "sender")["outcomes"]
     return {outcome: count["packets"] for outcome, count in counted.items()}
 
 

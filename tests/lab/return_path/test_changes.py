@@ -119,7 +119,7 @@ def test_a_dead_router_takes_only_its_own_sessions_with_it(scene: ReturnPath, fi
     for server in scene.servers.values():
         server.netlink(_use_next_hop, router_address("r1"))
     of_r1 = {
-        session for session in sessions if scene.name_of(plan.where(session.flow).server) == "r1"
+        session for session in sessions if scene.name_of(plan.where(session.flow).owner) == "r1"
     }
     print(f"{len(of_r1)} of {len(sessions)} sessions were r1's, and are lost")
 
@@ -131,7 +131,7 @@ def test_a_dead_router_takes_only_its_own_sessions_with_it(scene: ReturnPath, fi
 
 
 def macs_of(scene: ReturnPath, name: str) -> set[str]:
-    services = report(scene.nodes[name].namespace, "server")["services"]
+    services = report(scene.nodes[name].namespace, "sender")["services"]
     return {router["mac"] for service in services for router in service["servers"]}
 
 

@@ -83,7 +83,7 @@ def test_every_kind_of_packet_has_its_outcome(kind: str, outcome: Outcome) -> No
 
 def test_services_stand_on_vips_in_a_row() -> None:
     timed = subject(Case(services=10))
-    vips = [int(planned.service.ip) for planned in timed.plan.services]
+    vips = [int(planned.choice.match.address) for planned in timed.plan.choices]
 
     assert list(range(vips[0], vips[0] + 10)) == vips
     assert timed.template.vips == 10

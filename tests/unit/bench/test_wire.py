@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remainder.flow import Flow
-from remainder.frame import internet_checksum
+from remainder.reference.frame import internet_checksum
 from remainder_bench.cases import FIRST_VIP
 from remainder_bench.packets import CLIENT, plain
 from remainder_bench.wire import PLANES, _with_complement

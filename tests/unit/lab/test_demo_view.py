@@ -24,7 +24,7 @@ EXAMPLE = SimpleNamespace(
     key=6731060572,
     slots=65537,
     slot=40000,
-    server="s1",
+    owner="s1",
 )
 RESULT: Any = SimpleNamespace(
     failed=0, sessions=300, clients=200, torn=1, misdirected=0, example=EXAMPLE

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from remainder import explain
 from remainder.config import Config, Server
 from remainder.errors import ConfigError
 from remainder.fleet import member_plan
@@ -23,26 +24,24 @@ def report(plan: Plan, node: str, **changed: Any) -> dict[str, Any]:
         "services": [
             {
                 "name": planned.name,
-                "vip": planned.service.vip,
-                "port": planned.service.port,
-                "protocol": planned.service.protocol,
+                **planned.choice.match.written()._asdict(),
                 "key": str(planned.key),
-                "table": planned.service.table,
+                "table": planned.choice.table,
                 "slots": planned.slots,
-                "method": planned.service.method,
-                "fragments": planned.service.fragments,
+                "method": planned.choice.method,
+                "fragments": planned.choice.fragments,
                 "servers": [
                     {
                         "name": owner.name,
-                        "address": owner.address,
+                        "address": str(owner.address) if owner.address else "",
                         "weight": owner.weight,
                         "slots": int((planned.table == number).sum()),
                         "packets": 10,
                     }
-                    for number, owner in enumerate(planned.servers)
+                    for number, owner in enumerate(planned.owners)
                 ],
             }
-            for planned in plan.services
+            for planned in plan.choices
         ],
     } | changed
 
@@ -79,12 +78,14 @@ def test_the_same_file_agrees() -> None:
 def test_another_file_is_shown_by_a_packet(other: Any) -> None:
     """The packet is a proof: both plans are asked again, and differ on it."""
     ours, theirs = make_plan(Config(service=[service()])), make_plan(Config(service=[other]))
-    verdict = compare(ours, report(theirs, "lb2"))
+    found = compare(ours, report(theirs, "lb2"))
 
-    assert not verdict.agrees
-    assert verdict.flow is not None
-    assert ours.where(verdict.flow).lines != theirs.where(verdict.flow).lines
-    assert verdict.ours != verdict.theirs or "192.0.2" in str(other.servers)
+    assert not found.agrees
+    assert found.flow is not None
+    assert explain.lines(ours, ours.where(found.flow)) != explain.lines(
+        theirs, theirs.where(found.flow)
+    )
+    assert found.ours != found.theirs or "192.0.2" in str(other.servers)
 
 
 def test_another_secret_is_told_though_no_packet_can_show_it() -> None:

@@ -44,13 +44,13 @@ def _role(name: str, asked: list[str], refusal: str | None = None) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "last"), [("too large", ["closed"]), (None, ["balancer uses", "server uses"])]
+    ("refusal", "last"), [("too large", ["closed"]), (None, ["balancer uses", "sender uses"])]
 )
 def test_a_file_that_one_role_cannot_have_changes_no_role(
     refusal: str | None, last: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    roles = [_role("balancer", asked), _role("server", asked, refusal)]
+    roles = [_role("balancer", asked), _role("sender", asked, refusal)]
     wanted: Any = SimpleNamespace(node="n")
     source: Any = SimpleNamespace(fingerprint="f")
     running = node.RunningNode(wanted, source, roles=list(roles))
@@ -60,4 +60,4 @@ def test_a_file_that_one_role_cannot_have_changes_no_role(
     with pytest.raises(HostError, match=refusal) if refusal else nullcontext():
         running.reload()
 
-    assert ["balancer needs", "server needs", *last] == asked
+    assert ["balancer needs", "sender needs", *last] == asked

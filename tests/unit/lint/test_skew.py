@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from remainder.choice import choice_of
 from remainder.config import Config, Server, Service
 from remainder.flow import Address, Flow
+from remainder.lint.skew import Skew, skews
 from remainder.plan import make_plan
-from remainder.selection.skew import Skew, skews
 
 CLAIM_13 = "src_ip + dst_ip + dst_port"
 CLAIM_17 = "src_ip + src_port + dst_ip + dst_port + protocol"
@@ -51,7 +52,7 @@ def service(
 def servers_met(what: Service, flows: Iterable[Flow]) -> int:
     """How many servers some flows meet, all together."""
     plan = make_plan(Config(service=[what], secret=SECRET))
-    return len({plan.where(flow).server for flow in flows})
+    return len({plan.where(flow).owner for flow in flows})
 
 
 def to_vip(source: Address, port: int) -> Flow:
@@ -70,7 +71,7 @@ def one_per_network(version: int, *, last: int = 0, count: int = 40) -> list[Flo
 
 
 def named(what: Service, name: str) -> Skew | None:
-    return next((skew for skew in skews(what) if skew.name == name), None)
+    return next((skew for skew in skews(choice_of(what)) if skew.name == name), None)
 
 
 equal_weights = st.integers(1, 32).map(lambda count: [1] * count)
@@ -111,7 +112,7 @@ def test_an_odd_prime_number_of_slots_cures_every_stride(
 ) -> None:
     what = service(key, weights, version=version, table="maglev", slots=slots)
 
-    assert [] == [skew for skew in skews(what) if skew.severity == "warning"]
+    assert [] == [skew for skew in skews(choice_of(what)) if skew.severity == "warning"]
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -124,7 +125,7 @@ def test_the_cure_that_we_advise_reaches_all_servers(version: int) -> None:
         (service("hash(src_ip)", [1] * 16, version=version), networks),
     ):
         assert 16 == servers_met(what, flows)
-        assert [] == [skew for skew in skews(what) if skew.severity == "warning"]
+        assert [] == [skew for skew in skews(choice_of(what)) if skew.severity == "warning"]
 
 
 @given(
@@ -140,7 +141,7 @@ def test_a_key_without_the_source_sends_all_clients_to_one_server(
     what = service(key, weights, version=version, table=table[0], slots=table[1])
 
     assert 1 == servers_met(what, even_ports(version) + one_per_network(version))
-    assert (len(weights) > 1) == ("source_unread" in {skew.name for skew in skews(what)})
+    assert (len(weights) > 1) == ("source_unread" in {skew.name for skew in skews(choice_of(what))})
 
 
 @given(st.sampled_from([CLAIM_13, "src_ip", "hash(src_ip, dst_port)"]), equal_weights, versions)
@@ -167,7 +168,7 @@ def test_one_more_server_moves_the_share_that_we_say(weights: list[int]) -> None
 
 def table_of(weights: list[int]) -> list[int]:
     plan = make_plan(Config(service=[service("src_ip", weights)]))
-    return [int(owner) for owner in plan.services[0].table]
+    return [int(owner) for owner in plan.choices[0].table]
 
 
 LINUX = "Linux connect() gives even source ports first, so one client can reach only "
@@ -246,7 +247,7 @@ CURE = 'table = "maglev" with an odd prime number of slots reaches all, and so d
 def test_the_first_skew_is_told_in_words(
     what: Service, sentence: str, arithmetic: str, advice: str
 ) -> None:
-    first = skews(what)[0]
+    first = skews(choice_of(what))[0]
 
     assert (sentence, arithmetic, advice) == (first.sentence, first.arithmetic, first.advice)
 
@@ -272,4 +273,4 @@ def test_the_first_skew_is_told_in_words(
     ],
 )
 def test_a_service_has_these_skews_and_no_others(what: Service, names: dict[str, str]) -> None:
-    assert names == {skew.name: skew.severity for skew in skews(what)}
+    assert names == {skew.name: skew.severity for skew in skews(choice_of(what))}

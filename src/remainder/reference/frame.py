@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Flow
+from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Flow, mac_of
 
 TCP = 6
 UDP = 17
@@ -20,7 +20,7 @@ _CHECKSUM_AT = {
 """(IP version, protocol) → where its checksum stands."""
 
 
-def frame_of(flow: Flow, *, source_mac: bytes, destination_mac: bytes) -> bytes:
+def frame_of(flow: Flow, *, source_mac: bytes | str, destination_mac: bytes | str) -> bytes:
     """A frame of at least 60 bytes that carries this flow."""
     payload = _with_checksum(flow, _payload(flow))
     if flow.version == 4:
@@ -34,7 +34,9 @@ def frame_of(flow: Flow, *, source_mac: bytes, destination_mac: bytes) -> bytes:
             "!IHBB16s16s", 6 << 28, len(payload), flow.protocol, 64,
             flow.src_ip.packed, flow.dst_ip.packed,
         )  # fmt: skip
-    frame = destination_mac + source_mac + struct.pack("!H", _ETHERTYPE[flow.version])
+    frame = (
+        mac_of(destination_mac) + mac_of(source_mac) + struct.pack("!H", _ETHERTYPE[flow.version])
+    )
     return (frame + header + payload).ljust(60, b"\0")
 
 

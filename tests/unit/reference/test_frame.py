@@ -8,8 +8,8 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import Ether
 
 from remainder.flow import Flow
-from remainder.frame import frame_of, internet_checksum
-from remainder.reference import read
+from remainder.reference import read_flow
+from remainder.reference.frame import frame_of, internet_checksum
 from tests.strategies import flows
 
 MACS = {"source_mac": b"\x02" * 6, "destination_mac": b"\x04" * 6}
@@ -18,7 +18,7 @@ MACS = {"source_mac": b"\x02" * 6, "destination_mac": b"\x04" * 6}
 @given(flows())
 def test_the_reference_reads_the_flow_back(flow: Flow) -> None:
     """What was written is what is read, wherever the protocol has a place for it."""
-    actual = read(frame_of(flow, **MACS))
+    actual = read_flow(frame_of(flow, **MACS))
 
     assert actual is not None
     assert (flow.src_ip, flow.dst_ip, flow.protocol) == (

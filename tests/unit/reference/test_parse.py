@@ -22,7 +22,7 @@ from scapy.layers.sctp import SCTP
 
 from remainder.flow import Flow
 from remainder.outcome import Outcome
-from remainder.reference import Result, process, read
+from remainder.reference import Result, process, read_flow
 from tests import frames, strategies
 from tests.frames import (
     AUTHENTICATION,
@@ -369,7 +369,7 @@ def test_frames_that_scapy_builds_are_read_right(layers: IP | IPv6, flow: Flow, 
     for tag in range(tags):
         frame /= Dot1Q(vlan=5 + tag)
 
-    assert flow == read(bytes(frame / layers))
+    assert flow == read_flow(bytes(frame / layers))
 
 
 # --- there and back
@@ -385,5 +385,5 @@ def test_a_flow_is_read_back_from_its_packet_and_from_an_error_about_the_answer(
     quoted = frames.packet_of(answer if is_echo else flow.reversed(), payload)
     message = frames.icmp(source, flow.dst_ip, ERROR[flow.version], payload=quoted)
 
-    assert flow == read(frames.frame_of(flow, payload))
-    assert flow == read(frames.to_balancer(frames.ip_icmp(source, flow.dst_ip, message)))
+    assert flow == read_flow(frames.frame_of(flow, payload))
+    assert flow == read_flow(frames.to_balancer(frames.ip_icmp(source, flow.dst_ip, message)))

@@ -16,7 +16,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from remainder._neighbour import told_neighbour
+from remainder.reference.neighbour import told_neighbour
 
 OWN, CLUSTER, ASKER = "02:00:00:00:00:01", "03:00:5e:52:4d:44", "02:00:00:00:00:99"
 SHARED = frozenset(map(ip_address, ("203.0.113.20", "2001:db8:113::20")))

@@ -30,7 +30,7 @@ from tests.segment import (
     run,
     vip,
 )
-from tests.unit.test_reference import fragment
+from tests.unit.reference.test_model import fragment
 
 # --- 8. Echo
 
@@ -124,7 +124,7 @@ def test_a_service_that_names_icmp_takes_pings_and_their_identifier_is_the_key(
     result = run(frames.to_balancer(ping(version, PING)))
 
     assert Outcome.FORWARDED == result.outcome
-    assert f"s{0x1234 % 3}" == result.server
+    assert f"s{0x1234 % 3}" == result.owner
 
 
 @both_families

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
-from remainder.config import Config
+from remainder.config import CLUSTER_MAC, Config
 from remainder.flow import PROTOCOLS, WITH_PORTS
 from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import FIELDS
+from remainder.values import SCHEMAS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -25,7 +26,7 @@ _WITHOUT_PORTS: Final = [name for name, number in PROTOCOLS.items() if number no
 
 def json_schema() -> dict[str, Any]:
     """The schema (JSON Schema 2020-12) as plain values; the root is the whole file."""
-    schema = msgspec.json.schema(Config)
+    schema = msgspec.json.schema(Config, schema_hook=lambda kind: dict(SCHEMAS[kind]))
     definitions = schema["$defs"]
     for definition in definitions.values():
         definition["properties"] = {
@@ -42,6 +43,7 @@ def json_schema() -> dict[str, Any]:
     for choice in (service, definitions["Cluster"], definitions["ReturnPath"]):
         choice["properties"]["key"]["pattern"] = _key_pattern()
         choice["properties"]["table"]["enum"] = list(ALGORITHMS)
+    definitions["Cluster"]["properties"]["mac"]["default"] = CLUSTER_MAC
     service["properties"]["vip"]["anyOf"] = _ADDRESS
     server["properties"]["address"]["anyOf"] = _ADDRESS
     service["allOf"] = [

@@ -1,7 +1,7 @@
-"""A server on the way out: sends through the router that handled the way in.
+"""The sender: a server that sends through the router that handled the way in.
 
 Claims: 44-48.
-Twin: bpf/server.bpf.c.
+Twin: bpf/sender.bpf.c.
 """
 
 from __future__ import annotations

@@ -84,9 +84,7 @@ def test_the_most_specific_service_wins(version: int) -> None:
         plan = plan_of(*(service(address, *one, key="src_ip") for one in reversed(claims[first:])))
         port, protocol = claims[first]
 
-        assert (
-            f"{address}-{port}-{protocol}".replace(":", ".") == process(plan, NODE, frame).service
-        )
+        assert f"{address}-{port}-{protocol}".replace(":", ".") == process(plan, NODE, frame).choice
 
 
 # --- 7. Fragments
@@ -146,7 +144,7 @@ def test_fragments_and_whole_packets_of_a_session_meet_the_same_server(version: 
     whole = packet(version, ALL, 17, frames.udp(4321, 80))
     parts = [whole, fragment(version, ALL, 17, 0), fragment(version, ALL, 17, 9, more=False)]
 
-    assert 1 == len({run(frames.to_balancer(part)).server for part in parts})
+    assert 1 == len({run(frames.to_balancer(part)).owner for part in parts})
 
 
 @both_families
@@ -212,7 +210,7 @@ def test_the_frame_goes_to_the_remainder_with_two_new_mac_addresses(version: int
     frame = frames.to_balancer(web_packet(version))
     result = run(frame)
 
-    assert f"s{key % 3}" == result.server
+    assert f"s{key % 3}" == result.owner
     assert (
         frames.mac(version * 16 + key % 3) + frames.BALANCER + frames.onward(frame) == result.frame
     )
@@ -250,17 +248,17 @@ def test_a_server_that_is_not_resolved_gets_nothing_and_is_named(version: int) -
     blind = Node(mac=frames.BALANCER, macs={})
     wanted = run(frame)
 
-    assert Result(Outcome.UNRESOLVED, service=wanted.service, server=wanted.server) == process(
+    assert Result(Outcome.UNRESOLVED, choice=wanted.choice, owner=wanted.owner) == process(
         PLAN, blind, frame
     )
 
 
 def test_a_table_that_points_at_nobody_is_no_owner() -> None:
-    (planned,) = plan_of(services(4)[0]).services
+    (planned,) = plan_of(services(4)[0]).choices
     broken = dataclasses.replace(planned, table=np.array([3], dtype=np.uint16))
-    result = process(Plan(services=(broken,)), NODE, frames.to_balancer(web_packet(4)))
+    result = process(Plan(choices=(broken,)), NODE, frames.to_balancer(web_packet(4)))
 
-    assert Result(Outcome.NO_OWNER, service=planned.name) == result
+    assert Result(Outcome.NO_OWNER, choice=planned.name) == result
 
 
 # --- whatever the packet
@@ -283,17 +281,22 @@ def test_a_sent_frame_is_the_old_one_but_for_what_its_outcome_says(case: strateg
 @given(st.data())
 def test_where_and_the_whole_packet_agree(data: st.DataObject) -> None:
     plan = data.draw(strategies.plans())
-    macs = {one.ip: frames.mac(7) for planned in plan.services for one in planned.servers if one.ip}
+    macs = {
+        one.address: frames.mac(7)
+        for planned in plan.choices
+        for one in planned.owners
+        if one.address
+    }
     node = Node(mac=frames.BALANCER, macs=macs)
     for flow in data.draw(
         st.lists(st.one_of(strategies.flows_to(plan), strategies.flows()), min_size=5, max_size=20)
     ):
         decision, result = plan.where(flow), process(plan, node, frames.frame_of(flow))
 
-        assert (decision.outcome, decision.service, decision.server) == (
+        assert (decision.outcome, decision.choice, decision.owner) == (
             result.outcome,
-            result.service,
-            result.server,
+            result.choice,
+            result.owner,
         )
 
 

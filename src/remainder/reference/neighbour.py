@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from remainder.flow import Address
-from remainder.frame import internet_checksum
+from remainder.reference.frame import internet_checksum
 
 _ARP_REQUEST: Final = bytes.fromhex("0806 0001 0800 06 04 0001")
 _ARP_REPLY: Final = bytes.fromhex("0806 0001 0800 06 04 0002")

@@ -2,7 +2,7 @@
 
 Claims: 6-12 (data associated with the packet).
 Twin: bpf/parse.h; they share no code, only the page.
-Rule: needs no plan.  What needs one is in reference.py.
+Rule: needs no plan.  What needs one is in model.py.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class DecidedError(Exception):
     """The outcome is known; nothing further is asked."""
 
     def __init__(
-        self, outcome: Outcome, *, service: str | None = None, server: str | None = None
+        self, outcome: Outcome, *, choice: str | None = None, owner: str | None = None
     ) -> None:
-        self.outcome, self.service, self.server = outcome, service, server
+        self.outcome, self.choice, self.owner = outcome, choice, owner
         super().__init__(outcome)
 
 

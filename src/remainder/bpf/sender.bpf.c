@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A server that chooses the router for what it sends: the one that handled the
- * way in, since the calculation is done on the packet with its sides swapped.
+/* A sender: a server that chooses the router for what it sends, the one that
+ * handled the way in, since the calculation is done on the packet with its
+ * sides swapped.
  *
- * Claims 44 to 48.  Twin: roles/server.py loads it; reference.py judges it.
+ * Claims 44 to 48.  Twin: roles/sender.py loads it; reference/ judges it.
  * docs/packets.md, section 11, is the contract.
  */
 #include <linux/bpf.h>
@@ -63,7 +64,7 @@ static __always_inline enum outcome choose(struct __sk_buff *ctx, __u64 bytes)
 }
 
 SEC("tc")
-int server(struct __sk_buff *skb)
+int sender(struct __sk_buff *skb)
 {
 	enum outcome outcome = choose(skb, skb->len);
 

@@ -1,6 +1,6 @@
 """What happens to a packet: docs/packets.md as a program, a function per section.
 
-START READING AT ``process``, with the page beside it; sections 1 to 5 are in _wire.py.
+START READING AT ``process``, with the page beside it; sections 1 to 5 are in parse.py.
 Claims: 1-14, 17-27, 31-33.
 Twin: the balancer's program in bpf/.  They share no code, only the page; the test
 suite feeds both the same frames and compares the outcome and every byte.
@@ -12,10 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from remainder._neighbour import told_neighbour
-from remainder._wire import (
+from remainder.flow import Address, Flow, address_of, mac_of
+from remainder.outcome import Outcome
+from remainder.plan import Plan, PlannedChoice, Role
+from remainder.reference.neighbour import told_neighbour
+from remainder.reference.parse import (
     ECHO_REPLY,
     ECHO_REQUEST,
     ETHERNET_BYTES,
@@ -31,9 +34,6 @@ from remainder._wire import (
     packet,
     word,
 )
-from remainder.flow import Address, Flow
-from remainder.outcome import Outcome
-from remainder.plan import Plan, PlannedService, Role
 
 ECHO_TTL: Final = 64
 UNICAST_FIRST_BYTES: Final = range(1, 224)
@@ -42,7 +42,7 @@ UNICAST_FIRST_BYTES: Final = range(1, 224)
 
 @dataclass(frozen=True)
 class Node:
-    """What a balancer knows of its segment."""
+    """What a balancer knows of its segment.  MAC and other addresses may be given as text."""
 
     mac: bytes
     """its own MAC address, 6 bytes"""
@@ -51,7 +51,25 @@ class Node:
     cluster_mac: bytes = bytes(6)
     """of a member: what reaches every member, 6 bytes"""
     on_link: Sequence[IPv4Network | IPv6Network] = ()
-    """of a server: the ranges of its own segment"""
+    """of a sender: the ranges of its own segment"""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            mac: bytes | str,
+            macs: Mapping[Address, bytes] | Mapping[str, str] | Mapping[Address, bytes | str],
+            cluster_mac: bytes | str = ...,
+            on_link: Sequence[IPv4Network | IPv6Network] = (),
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        macs = {
+            address_of(address, "macs"): mac_of(mac, "macs") for address, mac in self.macs.items()
+        }
+        object.__setattr__(self, "mac", mac_of(self.mac))
+        object.__setattr__(self, "macs", macs)
+        object.__setattr__(self, "cluster_mac", mac_of(self.cluster_mac, "cluster_mac"))
 
 
 @dataclass(frozen=True)
@@ -61,9 +79,9 @@ class Result:
     outcome: Outcome
     frame: bytes | None = None
     """the new bytes of a frame that is sent or changed, else None: it stays as it is"""
-    service: str | None = None
-    """the name of the service whose rules decided, if the packet came to one"""
-    server: str | None = None
+    choice: str | None = None
+    """the name of the choice whose rules decided, if the packet came to one"""
+    owner: str | None = None
     """the name of the owner of the slot, if the packet came to one"""
 
 
@@ -71,8 +89,8 @@ class Result:
 class _Owner:
     """Whom a packet is for, and where that is."""
 
-    service: str
-    server: str
+    choice: str
+    name: str
     mac: bytes
 
 
@@ -83,7 +101,7 @@ def process(plan: Plan, node: Node, frame: bytes) -> Result:
     try:
         return _ROLES[plan.role](plan, node, frame)
     except DecidedError as decided:
-        return Result(decided.outcome, service=decided.service, server=decided.server)
+        return Result(decided.outcome, choice=decided.choice, owner=decided.owner)
 
 
 def _balance(plan: Plan, node: Node, frame: bytes) -> Result:
@@ -112,8 +130,8 @@ def _select(plan: Plan, node: Node, frame: bytes) -> Result:
     planned, flow = found
     owner = planned.owner(planned.key.number(flow, plan.secret) % planned.slots).name
     if owner != plan.node:
-        return Result(Outcome.LEFT, service=planned.name, server=owner)
-    return Result(Outcome.KEPT, node.mac + frame[6:], service=planned.name, server=owner)
+        return Result(Outcome.LEFT, choice=planned.name, owner=owner)
+    return Result(Outcome.KEPT, node.mac + frame[6:], choice=planned.name, owner=owner)
 
 
 def _return(plan: Plan, node: Node, frame: bytes) -> Result:
@@ -136,18 +154,18 @@ def _return(plan: Plan, node: Node, frame: bytes) -> Result:
         return found
     planned, flow = found
     owner = _owner(planned, flow, plan, node)
-    return Result(Outcome.RETURNED, owner.mac + frame[6:], owner.service, owner.server)
+    return Result(Outcome.RETURNED, owner.mac + frame[6:], owner.choice, owner.name)
 
 
 _ROLES: Final[Mapping[Role, Callable[[Plan, Node, bytes], Result]]] = {
     "balancer": _balance,
     "member": _select,
-    "server": _return,
+    "sender": _return,
 }
 
 
-def _find(plan: Plan, what: Packet) -> tuple[PlannedService, Flow] | Result:
-    """Sections 6 and 7 for members and servers, who answer no pings."""
+def _find(plan: Plan, what: Packet) -> tuple[PlannedChoice, Flow] | Result:
+    """Sections 6 and 7 for members and senders, who answer no pings."""
     flow = what.flow
     if flow is None:
         known = what.ip.destination in plan.vips
@@ -162,7 +180,7 @@ def _find(plan: Plan, what: Packet) -> tuple[PlannedService, Flow] | Result:
     return planned, flow
 
 
-def read(frame: bytes) -> Flow | None:
+def read_flow(frame: bytes) -> Flow | None:
     """The flow that a frame belongs to, or quotes, whoever it is sent to.
 
     None where no plan could make anything of the frame: not IP, malformed, too
@@ -191,36 +209,36 @@ def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
         return Result(Outcome.NO_SERVICE)
     owner = _owner(planned, flow, plan, node)
     if not _ttl_to_spend(frame, ip):
-        raise DecidedError(Outcome.TTL_EXPIRED, service=owner.service, server=owner.server)
+        raise DecidedError(Outcome.TTL_EXPIRED, choice=owner.choice, owner=owner.name)
     onward = _with_one_ttl_less(frame, ip)
     sent = Outcome.FORWARDED_ERROR if what.is_error else Outcome.FORWARDED
-    return Result(sent, owner.mac + node.mac + onward[12:], owner.service, owner.server)
+    return Result(sent, owner.mac + node.mac + onward[12:], owner.choice, owner.name)
 
 
-def _is_forwarded_fragment(planned: PlannedService | None, flow: Flow) -> bool:
+def _is_forwarded_fragment(planned: PlannedChoice | None, flow: Flow) -> bool:
     """Section 7, step 1."""
     return (
         planned is not None
-        and planned.service.fragments == "forward"
+        and planned.choice.fragments == "forward"
         and not (flow.version == IPV6 and flow.protocol in EXTENSION_HEADERS)
     )
 
 
-def _stopped_fragment(plan: Plan, planned: PlannedService | None, flow: Flow) -> Result:
+def _stopped_fragment(plan: Plan, planned: PlannedChoice | None, flow: Flow) -> Result:
     """Section 7, steps 2 to 4."""
     if planned is not None:
-        return Result(Outcome.FRAGMENT_DROPPED, service=planned.name)
-    for other in (candidate.service for candidate in plan.services):
-        has_port = other.port_number is not None
-        takes_protocol = other.protocol_number in (flow.protocol, None)
-        if other.ip == flow.dst_ip and has_port and takes_protocol:
+        return Result(Outcome.FRAGMENT_DROPPED, choice=planned.name)
+    for other in plan.by_match:
+        has_port = other.port is not None
+        takes_protocol = other.protocol in (flow.protocol, None)
+        if other.address == flow.dst_ip and has_port and takes_protocol:
             return Result(Outcome.FRAGMENT_DROPPED)
     return Result(Outcome.NO_SERVICE)
 
 
-def _names_protocol(planned: PlannedService | None) -> bool:
+def _names_protocol(planned: PlannedChoice | None) -> bool:
     """Section 8: only such a service takes echo requests."""
-    return planned is not None and planned.service.protocol_number is not None
+    return planned is not None and planned.choice.match.protocol is not None
 
 
 def _is_answerable_echo(frame: bytes, ip: Ip) -> bool:
@@ -269,16 +287,16 @@ def _ones_complement_sum(*words: int) -> int:
     return total
 
 
-def _owner(planned: PlannedService, flow: Flow, plan: Plan, node: Node) -> _Owner:
+def _owner(planned: PlannedChoice, flow: Flow, plan: Plan, node: Node) -> _Owner:
     """Section 9, steps 1 to 4: key, slot, owner, and its MAC address."""
-    owner = int(planned.table[planned.key.number(flow, plan.secret) % planned.slots])
-    if owner >= len(planned.servers):
-        raise DecidedError(Outcome.NO_OWNER, service=planned.name)
-    server = planned.servers[owner]
-    mac = node.macs.get(server.ip) if server.ip is not None else None
+    number = int(planned.table[planned.key.number(flow, plan.secret) % planned.slots])
+    if number >= len(planned.owners):
+        raise DecidedError(Outcome.NO_OWNER, choice=planned.name)
+    owner = planned.owners[number]
+    mac = node.macs.get(owner.address) if owner.address is not None else None
     if mac is None:
-        raise DecidedError(Outcome.UNRESOLVED, service=planned.name, server=server.name)
-    return _Owner(planned.name, server.name, mac)
+        raise DecidedError(Outcome.UNRESOLVED, choice=planned.name, owner=owner.name)
+    return _Owner(planned.name, owner.name, mac)
 
 
 def _ttl_at(ip: Ip) -> int:

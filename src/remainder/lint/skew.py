@@ -9,52 +9,17 @@ owners and weights, never who is asking.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import numpy as np
 
-from remainder.flow import ICMP, ICMPV6, PROTOCOLS, WITH_PORTS, Address
-from remainder.selection import ALGORITHMS, DEFAULT_SLOTS, Table
-from remainder.selection.key import Key, parse_key
-
-
-class _Owner(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def weight(self) -> int: ...
-
-
-class Choice(Protocol):
-    """What a service says about choosing; ``config.Service`` has this shape."""
-
-    @property
-    def ip(self) -> Address:
-        """The VIP."""
-
-    @property
-    def protocol_number(self) -> int | None:
-        """IANA number; None for any."""
-
-    @property
-    def key(self) -> str:
-        """The expression."""
-
-    @property
-    def table(self) -> str:
-        """The name of the algorithm."""
-
-    @property
-    def slots(self) -> int | None:
-        """How many slots, where the algorithm lets one choose."""
-
-    @property
-    def servers(self) -> Sequence[_Owner]:
-        """The owners."""
+from remainder.choice import Choice
+from remainder.flow import ICMP, ICMPV6, PROTOCOLS, WITH_PORTS
+from remainder.selection import Table
+from remainder.selection.key import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +69,24 @@ _ONE_PER_64: Final = _Stride(
 )
 
 
-def skews(service: Choice) -> list[Skew]:
-    """Every known skew of a service, warnings first.  Raises ConfigError for a wrong key."""
-    key = parse_key(service.key)
-    sources = _sources(key, service.protocol_number)
-    several = sum(server.weight > 0 for server in service.servers) > 1
+def skews(choice: Choice) -> list[Skew]:
+    """Every known skew of a choice, warnings first."""
+    key = choice.key
+    sources = _sources(key, choice.match.protocol)
+    several = sum(weight > 0 for weight in choice.weights) > 1
     found = []
     if several and not sources:
         return [_source_unread(key)]
     if several and not key.hashed:
         found += [
             skew
-            for stride in _strides(sources, service)
-            if (skew := _strided(stride, service)) is not None
+            for stride in _strides(sources, choice)
+            if (skew := _strided(stride, choice)) is not None
         ]
     if several and sources == {"src_ip"}:
         found.append(_one_client(key))
-    if service.table == "modulo" and sources:
-        found.append(_one_more(service))
+    if choice.table == "modulo" and sources:
+        found.append(_one_more(choice))
     return found
 
 
@@ -133,20 +98,20 @@ def _sources(key: Key, protocol: int | None) -> set[str]:
     return fields - {"src_port"}
 
 
-def _strides(sources: set[str], service: Choice) -> list[_Stride]:
+def _strides(sources: set[str], choice: Choice) -> list[_Stride]:
     if sources == {"src_ip"}:
-        return [_ONE_PER_24 if service.ip.version == 4 else _ONE_PER_64]
+        return [_ONE_PER_24 if choice.match.address.version == 4 else _ONE_PER_64]
     # Measured: for UDP Linux draws odd and even ports alike.
-    return [_EVEN_PORTS] if service.protocol_number in (None, PROTOCOLS["tcp"]) else []
+    return [_EVEN_PORTS] if choice.match.protocol in (None, PROTOCOLS["tcp"]) else []
 
 
-def _strided(stride: _Stride, service: Choice) -> Skew | None:
+def _strided(stride: _Stride, choice: Choice) -> Skew | None:
     """A warning if keys that lie a stride apart do not meet every server."""
-    slots = _slots(service)
+    slots = choice.slot_count
     divisor = gcd(slots, stride.step)
     if divisor == 1:
         return None
-    table = _table(service)
+    table = choice.filled()
     servers, reached = len(np.unique(table)), _reached(table, divisor)
     if reached == servers:
         return None
@@ -162,21 +127,6 @@ def _strided(stride: _Stride, service: Choice) -> Skew | None:
         ),
         advice='table = "maglev" with an odd prime number of slots reaches all, and so does a hash',
         reached=reached,
-    )
-
-
-def _slots(service: Choice) -> int:
-    if service.table != "modulo":
-        return service.slots or DEFAULT_SLOTS
-    weights = [server.weight for server in service.servers]
-    return sum(weights) // gcd(*weights)
-
-
-def _table(service: Choice) -> Table:
-    return ALGORITHMS[service.table](
-        [server.weight for server in service.servers],
-        [server.name for server in service.servers],
-        service.slots,
     )
 
 
@@ -208,14 +158,14 @@ def _one_client(key: Key) -> Skew:
     )
 
 
-def _one_more(service: Choice) -> Skew:
+def _one_more(choice: Choice) -> Skew:
     """What one more server of the smallest unit of weight would move, exactly.
 
     Of slots(slots + 1) successive keys each pair (key % slots, key % (slots + 1))
     occurs once, and an owner of w slots keeps w² of them.
     """
-    weights = [server.weight for server in service.servers]
-    unit, slots = gcd(*weights), _slots(service)
+    weights = choice.weights
+    unit, slots = gcd(*weights), choice.slot_count
     kept = Fraction(sum((weight // unit) ** 2 for weight in weights), slots * (slots + 1))
     if set(weights) <= {0, unit}:
         arithmetic = f"N / (N + 1) = {slots} / {slots + 1}"

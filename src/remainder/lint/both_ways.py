@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
+from remainder.choice import Choice, cluster_choices, return_choices
 from remainder.config import Cluster, Config, ReturnPath
-from remainder.selection import ALGORITHMS
-from remainder.selection.key import Key, parse_key
+from remainder.selection.key import Key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ def partings(config: Config) -> list[Parting]:
     for cluster in config.cluster:
         for path in config.return_path:
             members = {member.name for member in cluster.members}
-            if cluster.ip is None and members & {router.name for router in path.routers}:
+            if cluster.address is None and members & {router.name for router in path.routers}:
                 differs = tuple(_differences(cluster, path))
                 if differs:
                     found.append(
@@ -55,30 +57,29 @@ def partings(config: Config) -> list[Parting]:
 
 
 def _differences(cluster: Cluster, path: ReturnPath) -> Iterator[str]:
-    in_, back = _owners(cluster), _owners(path)
+    # Whatever packets a path is for, it chooses alike.
+    one, other = cluster_choices(cluster)[0], return_choices(replace(path, others=True), ())[0]
+    in_, back = _owners(one), _owners(other)
     if len(set(in_)) == 1 and set(in_) == set(back):
         return  # there is no choice
-    if _meaning(parse_key(cluster.key)) != _meaning(parse_key(path.key)):
-        yield f"key ({cluster.key!r} and {path.key!r})"
+    if _meaning(one.key) != _meaning(other.key):
+        yield f"key ({str(one.key)!r} and {str(other.key)!r})"
     if in_ == back:
         return
-    if cluster.table != path.table:
-        yield f"table ({cluster.table!r} and {path.table!r})"
-    elif cluster.table == "maglev" and len(in_) != len(back):
+    if one.table != other.table:
+        yield f"table ({one.table!r} and {other.table!r})"
+    elif one.table == "maglev" and len(in_) != len(back):
         yield f"slots ({len(in_):,} and {len(back):,})"
-    one, other = _written(cluster), _written(path)
-    if set(one) != set(other):
-        yield f"routers ({_listed(one)} and {_listed(other)})"
-    elif cluster.table == path.table == "modulo" and one != other:
-        yield f"the order of the routers ({_listed(one)} and {_listed(other)})"
+    ours, theirs = _written(one), _written(other)
+    if set(ours) != set(theirs):
+        yield f"routers ({_listed(ours)} and {_listed(theirs)})"
+    elif one.table == other.table == "modulo" and ours != theirs:
+        yield f"the order of the routers ({_listed(ours)} and {_listed(theirs)})"
 
 
-def _owners(choice: Cluster | ReturnPath) -> list[str]:
+def _owners(choice: Choice) -> list[str]:
     """Slot → name of its owner."""
-    owners = choice.members if isinstance(choice, Cluster) else choice.routers
-    names = [owner.name for owner in owners]
-    table = ALGORITHMS[choice.table]([owner.weight for owner in owners], names, choice.slots)
-    return [names[number] for number in table.tolist()]
+    return [choice.owners[number].name for number in choice.filled().tolist()]
 
 
 def _meaning(key: Key) -> tuple[bool, frozenset[str]]:
@@ -86,9 +87,8 @@ def _meaning(key: Key) -> tuple[bool, frozenset[str]]:
     return key.hashed, frozenset(key.fields)
 
 
-def _written(choice: Cluster | ReturnPath) -> list[tuple[str, int]]:
-    owners = choice.members if isinstance(choice, Cluster) else choice.routers
-    return [(owner.name, owner.weight) for owner in owners if owner.weight]
+def _written(choice: Choice) -> list[tuple[str, int]]:
+    return [(owner.name, owner.weight) for owner in choice.owners if owner.weight]
 
 
 def _listed(owners: list[tuple[str, int]]) -> str:

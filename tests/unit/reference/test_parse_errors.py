@@ -47,7 +47,7 @@ def test_an_error_goes_to_the_server_whose_session_it_quotes(version: int, kind:
     result = run(frame)
 
     assert Outcome.FORWARDED_ERROR == result.outcome
-    assert whole.server == result.server
+    assert whole.owner == result.owner
     assert (whole.frame or b"")[:12] + frames.onward(frame) == result.frame
 
 
@@ -169,7 +169,7 @@ def test_a_quoted_echo_keeps_its_identifier_as_the_source_port(version: int) -> 
         assert Flow(CLIENT[version], 0x1235, vip(version, PING), 0, ICMP_OF[version]) == flow_of(
             error
         )
-        assert f"s{0x1235 % 3}" == run(frames.to_balancer(error)).server
+        assert f"s{0x1235 % 3}" == run(frames.to_balancer(error)).owner
 
 
 @both_families
