@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from pyroute2 import IPRoute
@@ -22,6 +23,7 @@ from remainder.kernel.counters import outcomes
 from remainder.kernel.dataplane import Dataplane
 from remainder.lab import End, Host, Running, Wire
 from remainder.plan import Role
+from remainder.roles.node import detach
 from remainder.sources.file import load
 from tests.lab.before_tcx import command
 from tests.lab.straight import no_program
@@ -274,6 +276,27 @@ def test_an_interface_that_is_gone_takes_its_programs_with_it(site: Site, way: s
     assert {"ingress", "egress"} == running.keys()
     assert any("starting afresh on eth0" in line for line in again.lines)
     assert [] == site.traces()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_namespace_that_is_gone_leaves_only_names_which_detach_forgets(way: str) -> None:
+    with ExitStack() as stack:
+        node, router = (stack.enter_context(Host(name)) for name in ("n1", "r1"))
+        stack.enter_context(_wire(node, router))
+        site = Site(node, router, Path(stack.enter_context(TemporaryDirectory())) / "r.toml")
+        name = site.name
+        site.write()
+        site.start(way).kill()
+    left = {role: pins.find(name, role) for role in ROLES}
+    gone = {role: None if found is None else found.ifindex for role, found in left.items()}
+    for found in filter(None, left.values()):
+        found.close()
+    with Host("elsewhere") as elsewhere:  # without an interface of that name
+        detached = elsewhere.call(detach, name)
+
+    assert {"member": 0, "server": 0} == gone
+    assert detached
+    assert [] == list(pins.BPFFS.glob(f"remainder/{name}*"))
 
 
 def _delete(ip: IPRoute) -> None:

@@ -39,8 +39,8 @@ def add_qdisc(ifindex: int) -> bool:
     except HostError as error:
         if libbpf.errno_of(error) == errno.ENOENT:
             raise Unsupported(
-                "this kernel has neither tcx (Linux 6.6) nor the qdisc clsact; "
-                "one with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF has"
+                "this kernel has neither tcx (Linux 6.6) nor the qdisc clsact; load its modules "
+                "sch_ingress and cls_bpf, or take a kernel that has them"
             ) from None
         if libbpf.errno_of(error) != errno.EEXIST:
             raise

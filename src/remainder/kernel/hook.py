@@ -108,6 +108,11 @@ class Filter:
 
     def replace(self, program_fd: int) -> None:
         """In one step."""
+        if self.target()[0] is None:
+            raise HostError(
+                f"the {self.direction} filter on interface {self.ifindex} was removed by hand; "
+                f"start `run` again"
+            )
         netns.inside(
             self.namespace, lambda: clsact.replace(program_fd, self.ifindex, self.direction)
         )

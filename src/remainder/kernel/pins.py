@@ -45,10 +45,15 @@ class Attached:
     dataplane: Dataplane
 
     def replace(self, program: Dataplane) -> None:
-        """Run another program, and its companion."""
+        """Run another program, and its companion.  Raises HostError with neither replaced."""
         self.link.replace(program.program_fd)
-        if self.companion is not None and program.companion_fd is not None:
+        if self.companion is None or program.companion_fd is None:
+            return
+        try:
             self.companion.replace(program.companion_fd)
+        except HostError:
+            self.link.replace(self.dataplane.program_fd)
+            raise
 
     def close(self) -> None:
         """Give the descriptors back; pins keep what they hold."""
