@@ -33,6 +33,9 @@ class ConfigError(RemainderError, ValueError):
 class HostError(RemainderError):
     """This machine lacks something, or refused; the message says what to do next."""
 
+    errno: int = 0
+    """The kernel's number of the error behind it; 0 if there is none."""
+
 
 class Unsupported(HostError):
     """The kernel or a library cannot do what is needed."""

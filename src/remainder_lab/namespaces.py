@@ -12,12 +12,12 @@ import ctypes
 import errno
 import os
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from remainder.errors import HostError
+from remainder.kernel.netns import in_thread
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +30,6 @@ _MS_BIND: Final = 0x1000
 _MS_REC: Final = 0x4000
 _MS_SHARED: Final = 0x100000
 _MNT_DETACH: Final = 2
-_FINISH_S: Final = 10
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,32 +81,6 @@ def orphans() -> list[str]:
 def call(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """What the function returns, or raises, when run inside the namespace."""
     return in_thread(_enter_and, FOLDER / name, lambda: function(*args, **kwargs))
-
-
-def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What the function returns, or raises, when run in a thread of its own.
-
-    An interrupt waits until the function is done, so nothing stays half made.
-    """
-    returned: list[R] = []
-    raised: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            returned.append(function(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001  (the caller gets it)
-            raised.append(error)
-
-    thread = threading.Thread(target=body, name="lab", daemon=True)
-    thread.start()
-    try:
-        thread.join()
-    except BaseException:
-        thread.join(_FINISH_S)
-        raise
-    if raised:
-        raise raised[0]
-    return returned[0]
 
 
 def _enter_and(path: Path, function: Callable[[], R]) -> R:

@@ -87,7 +87,7 @@ def test_kernel_and_reference_agree(role: str, capsys: pytest.CaptureFixture[str
     )
     @given(case=some, more=st.sampled_from([Feature(0), SPARE, Feature.BUFFERS]))
     def agree(case: Case, more: Feature) -> None:
-        if role == "server":  # which is no XDP program
+        if role == "sender":  # which is no XDP program
             more &= ~Feature.BUFFERS
         with kernel(case.plan, case.node, more=more) as running:
             for frame in case.frames:

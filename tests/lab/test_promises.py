@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -264,8 +263,7 @@ def _maps(node: str) -> dict[str, tuple[int, int]]:
     found = {
         name: _type_and_bytes(kernel_map.fd) for name, kernel_map in attached.dataplane.maps.items()
     }
-    attached.dataplane.close()
-    os.close(attached.link_fd)
+    attached.close()
     return found
 
 

@@ -11,7 +11,7 @@ import click
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
-from remainder.errors import ConfigError
+from remainder.errors import ConfigError, HostError
 from remainder.explain import place
 from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
 from remainder.lint.both_ways import partings
@@ -27,12 +27,15 @@ from remainder.sources.file import load
 )
 @node_option
 @click.option("--no-host", is_flag=True, help="the file only, not this machine")
+@click.option("--strict", is_flag=True, help="exit with 1 if this host cannot run it (any NO)")
 @json_option
-def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_json: bool) -> None:
+def command(
+    file: Path, interface: str | None, node: str, *, no_host: bool, strict: bool, as_json: bool
+) -> None:
     """Check FILE, warn where its formula is known to be skewed, and try this host.
 
-    Changes nothing.  Exits with 2 if the file is wrong; a skew or a host that
-    cannot run it is told, and exits with 0.
+    Changes nothing.  Exits with 2 if the file is wrong; a skew is told and
+    exits with 0, and so is a host that cannot run it, unless --strict is given.
     """
     try:
         config = load(file)
@@ -55,11 +58,14 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
         click.echo(json.dumps(_plain(plan, tiers, found, host) | {"warnings": parted}, indent=2))
     else:
         click.echo(_text(file, plan, tiers, found, host=host, warnings=parted))
+    missing = [item["need"] for item in host if not item["met"]]
+    if strict and missing:
+        raise HostError(f"this host cannot run {file}: {', '.join(missing)}; see above")
 
 
 def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[dict[str, Any]]:
     """Try what this node would run; a node that the file does not name tries to balance."""
-    from remainder.diagnose.probe import probe  # noqa: PLC0415  (needs libbpf)
+    from remainder.diagnose.probe import probe, probe_host  # noqa: PLC0415  (needs libbpf)
 
     named = nodes_of(config)
     parts = (
@@ -74,10 +80,13 @@ def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[
             "detail": f"the file has {', '.join(named)}; say which with --node",
         }
     ]
+    findings = [("", finding) for finding in probe_host([part.role for part, _ in parts])]
+    for part, name in parts:
+        whose = f"{part.role}: " if len(parts) > 1 else ""
+        findings += [(whose, finding) for finding in probe(part, interface or name)]
     return (unknown if named and node not in named else []) + [
-        {"need": finding.need, "met": finding.met, "detail": finding.detail}
-        for part, name in parts
-        for finding in probe(part, interface or name)
+        {"need": f"{whose}{finding.need}", "met": finding.met, "detail": finding.detail}
+        for whose, finding in findings
     ]
 
 

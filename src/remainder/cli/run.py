@@ -19,6 +19,7 @@ from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel import netlink
 from remainder.kernel.netlink import Interface
+from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
 from remainder.plan import Plan
 from remainder.roles.loop import serve
@@ -45,7 +46,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
     is refused while the old one goes on.  If this process dies, packets go on
     being forwarded; the next run takes over what it finds.
     """
-    if os.geteuid() != 0 and not _has_capabilities():
+    if os.geteuid() != 0 and missing_capabilities():
         raise HostError(
             "loading a data plane takes root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; "
             f"try `{sudo()}`"
@@ -76,7 +77,7 @@ def _ready(running: RunningNode, started_s: float) -> None:
         owners = sum(len(planned.owners) for planned in role.plan.choices)
         what = {"balancer": "service", "member": "cluster", "sender": "return path"}[role.role]
         whom = {"balancer": "server", "member": "member", "sender": "router"}[role.role]
-        how = "egress" if role.role == "sender" else f"{role.mode} XDP"
+        how = f"{role.mode} {'egress' if role.role == 'sender' else 'XDP'}"
         _say(
             f"{role.role} on {role.interface.name} ({how}), "
             f"{counted(len(role.plan.choices), what)}, {counted(owners, whom)}, "
@@ -93,14 +94,6 @@ def _say(line: str) -> None:
 def _warn(line: str) -> None:
     with suppress(OSError):
         print(f"warning: {line}", file=sys.stderr, flush=True)
-
-
-def _has_capabilities() -> bool:
-    wanted = (1 << 39) | (1 << 12)  # CAP_BPF, CAP_NET_ADMIN
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.split()[1], 16) & wanted == wanted
-    return False
 
 
 class _Diagnosis:

@@ -163,7 +163,9 @@ def _head(node: dict[str, Any]) -> Iterator[Text]:
         f"tables {node['fingerprint']['tables'][:12]}",
     )  # fmt: skip
     if not node["attached"]:
-        yield Text("the interface is gone: nothing is attached", style="bold red")
+        yield Text(
+            "nothing is attached: the interface is gone, or somebody detached it", style="bold red"
+        )
     if node["refused"]:
         yield Text(
             f"the file changed at {node['refused']['at']} and was refused: "

@@ -16,7 +16,7 @@ from pathlib import Path
 from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
-from remainder.kernel import dataplane, image, libbpf, netlink, pins
+from remainder.kernel import dataplane, hook, image, netlink, pins
 from remainder.kernel.dataplane import Dataplane
 from remainder.kernel.netlink import Interface, Neighbour
 from remainder.kernel.pins import Attached
@@ -85,12 +85,12 @@ class RunningRole:
         found = pins.find(wanted.node, part.role)
         if found is not None and found.ifindex != interface.index:
             wanted.warn(
-                f"node {wanted.node!r} ran on an interface that is gone or another one; "
-                f"starting afresh on {name}"
+                f"node {wanted.node!r} ran on an interface that is gone or another one, or was "
+                f"detached by hand; starting afresh on {name}"
             )
             found.close()
             pins.remove(wanted.node, part.role)
-            found = None
+            found, interface = None, netlink.interface(name)  # without what was removed
         if found:
             return cls._adopt(wanted, part, interface, found, fingerprint)
         return cls._begin(wanted, part, interface, fingerprint)
@@ -121,16 +121,14 @@ class RunningRole:
         here = pins.folder_of(wanted.node, part.role)
         try:
             loaded.pin(folder)
-            companion_fd = None
+            companion = None
             if loaded.companion_fd is not None:
-                companion_fd = libbpf.attach_behind(
-                    loaded.companion_fd, interface.index, libbpf.TCX_INGRESS
+                companion = hook.beside_stack(
+                    loaded.companion_fd, interface.index, "ingress", here / "companion"
                 )
-                libbpf.pin(companion_fd, here / "companion")
-            link_fd, mode = hooks.attach(
-                loaded.program_fd, interface, wanted.mode or part.mode, wanted.warn
+            link, mode = hooks.attach(
+                loaded.program_fd, interface, wanted.mode or part.mode, wanted.warn, here / "link"
             )
-            libbpf.pin(link_fd, here / "link")
         except HostError:
             pins.remove(wanted.node, part.role)
             hooks.release(part, interface)
@@ -143,7 +141,7 @@ class RunningRole:
             mode=mode,
             current=Current(
                 wanted.node,
-                Attached(link_fd, companion_fd, interface.index, folder, loaded),
+                Attached(link, companion, interface.index, folder, loaded),
                 tables,
                 numbers,
             ),
@@ -180,7 +178,7 @@ class RunningRole:
             wanted=wanted,
             part=part,
             interface=interface,
-            mode=before.mode if before else interface.xdp_mode or "native",
+            mode=_mode_of(found, interface),
             current=Current(
                 wanted.node,
                 found,
@@ -316,6 +314,12 @@ class RunningRole:
             refused=self.refused,
             services=notes.services(self.plan, self.current.numbers, self.macs),
         )
+
+
+def _mode_of(found: Attached, interface: Interface) -> str:
+    """How what was found is attached: as the interface says of XDP, else the way."""
+    way = found.link.way
+    return (interface.xdp_mode or "native") if way == "XDP" else way
 
 
 def _asked(wanted: Wanted, part: Part) -> tuple[str | None, str]:

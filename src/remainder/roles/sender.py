@@ -7,10 +7,12 @@ Twin: bpf/sender.bpf.c.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from remainder.fleet import Part
-from remainder.kernel import libbpf, netlink
+from remainder.kernel import hook, netlink
+from remainder.kernel.hook import Hook
 from remainder.kernel.netlink import Interface
 from remainder.kernel.tables import Tables
 from remainder.roles.hooks import Hooks
@@ -28,10 +30,11 @@ def _prepare(tables: Tables, part: Part, interface: Interface) -> None:
 
 
 def _attach(
-    program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None]
-) -> tuple[int, str]:
+    program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None], path: Path
+) -> tuple[Hook, str]:
     del mode, warn
-    return libbpf.attach_behind(program_fd, interface.index, libbpf.TCX_EGRESS), "tcx"
+    attached = hook.beside_stack(program_fd, interface.index, "egress", path)
+    return attached, attached.way
 
 
 HOOKS: Final = Hooks(refuse=_refuse, prepare=_prepare, attach=_attach)
