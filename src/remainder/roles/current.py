@@ -29,13 +29,15 @@ class Current:
     tables: Tables
     numbers: dict[OwnerName, int] = field(default_factory=dict)
 
-    def program_for(self, part: Part) -> Dataplane | None:
+    def program_for(self, part: Part, interface: Interface) -> Dataplane | None:
         """A new program, loaded, if that which runs cannot do a part; None if it can.
 
         Raises HostError with nothing changed.
         """
         running = self.attached.dataplane
-        return None if running.serves(part.plan) else load(part, running)
+        if running.serves(part.plan, mtu=interface.mtu):
+            return None
+        return load(part, interface, running)
 
     def publish(
         self,
@@ -110,11 +112,11 @@ class Current:
         return stay
 
 
-def load(part: Part, before: Dataplane) -> Dataplane:
+def load(part: Part, interface: Interface, before: Dataplane) -> Dataplane:
     """A program for a part, which goes on with the counters of the one before it."""
     return dataplane.load(
         image.capacity_for(part.plan),
-        image.features_of(part.plan),
+        dataplane.features_for(part.plan, mtu=interface.mtu),
         role=part.role,
         counters={name: before.maps[name] for name in ("outcomes", "servers")},
     )

@@ -15,6 +15,7 @@ from remainder.kernel import netlink, pins, refusal
 from remainder.kernel.dataplane import Dataplane
 from remainder.observe import state
 from remainder.plan import Role
+from remainder.roles.attachment import give_back
 from remainder.roles.running import RunningRole, Wanted
 from remainder.roles.segment import check_servers
 from remainder.sources.file import Source
@@ -91,9 +92,8 @@ class RunningNode:
         running = {role.role: role for role in self.roles}
         try:
             for part in parts:
-                program = (
-                    running[part.role].current.program_for(part) if part.role in running else None
-                )
+                role = running.get(part.role)
+                program = role.current.program_for(part, role.interface) if role else None
                 if program is not None:
                     loaded[part.role] = program
         except HostError:
@@ -101,6 +101,11 @@ class RunningNode:
                 program.close()
             raise
         return loaded
+
+    def look_for_losses(self) -> None:
+        """Let every role name what its driver loses."""
+        for role in self.roles:
+            role.look_for_losses()
 
     def stop(self) -> None:
         """Detach every role."""
@@ -148,6 +153,7 @@ def _take_back(before: state.State) -> None:
         return  # the interface is gone, and with it what stood on it
     for text in before.assigned:
         netlink.remove_address(interface.index, ip_address(text))
+    give_back(interface.name, before.offloads)
     netlink.forget(interface.index, [ip_address(text) for text in before.managed])
     if before.cluster_mac:
         mac = bytes.fromhex(before.cluster_mac.replace(":", ""))

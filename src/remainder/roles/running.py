@@ -8,23 +8,29 @@ Laws: publishing is one write; the data plane outlives the process.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
 from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
-from remainder.kernel import dataplane, hook, image, netlink, pins
+from remainder.kernel import card, dataplane, hook, image, netlink, pins
 from remainder.kernel.dataplane import Dataplane
 from remainder.kernel.netlink import Interface, Neighbour
 from remainder.kernel.pins import Attached
 from remainder.observe import state
 from remainder.plan import Plan, Role
 from remainder.roles import ROLES, notes
+from remainder.roles.attachment import give_back, keep_tags
 from remainder.roles.current import Current, load
 from remainder.roles.segment import addresses_of, check_servers, resolve
+
+LOSSES_S: Final = 2.0
+"""How often a driver is asked what it lost of what was sent back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,10 @@ class RunningRole:
     macs: dict[Address, bytes] = field(default_factory=dict)
     assigned: set[Address] = field(default_factory=set)
     managed: set[Address] = field(default_factory=set)
+    offloads: tuple[str, ...] = ()
+    lost: int | None = None
+    losing: bool = False
+    counted_s: float = 0.0
     published: int = 0
     refused: state.Refused | None = None
 
@@ -112,7 +122,8 @@ class RunningRole:
         except BaseException:  # Ctrl-C among them: nobody else would ask the kernel to stop
             netlink.forget(interface.index, addresses_of(plan))
             raise
-        loaded = dataplane.load(image.capacity_for(plan), image.features_of(plan), role=part.role)
+        features = dataplane.features_for(plan, mtu=interface.mtu)
+        loaded = dataplane.load(image.capacity_for(plan), features, role=part.role)
         tables = loaded.tables()
         hooks.prepare(tables, part, interface)
         tables.publish(image.image_of(plan, loaded.capacity, counters=numbers, macs=macs))
@@ -129,6 +140,7 @@ class RunningRole:
             link, mode = hooks.attach(
                 loaded.program_fd, interface, wanted.mode or part.mode, wanted.warn, here / "link"
             )
+            offloads = keep_tags(interface, mode)
         except HostError:
             pins.remove(wanted.node, part.role)
             hooks.release(part, interface)
@@ -149,6 +161,8 @@ class RunningRole:
             asked=_asked(wanted, part),
             macs=macs,
             managed=addresses_of(plan),
+            offloads=offloads,
+            lost=card.lost(interface.name) if mode == "native" else None,
             published=1,
         )
         role.note()
@@ -173,12 +187,14 @@ class RunningRole:
         loaded = None
         if before is None or before.fingerprint_program != code or not found.dataplane.is_ours:
             # Another build: how its tables are laid out is not for us to know.
-            loaded = load(part, found.dataplane)
+            loaded = load(part, interface, found.dataplane)
+        mode = _mode_of(found, interface)
+        offloads = keep_tags(interface, mode)
         role = cls(
             wanted=wanted,
             part=part,
             interface=interface,
-            mode=_mode_of(found, interface),
+            mode=mode,
             current=Current(
                 wanted.node,
                 found,
@@ -190,8 +206,10 @@ class RunningRole:
             macs=notes.macs_of(before),
             assigned={ip_address(text) for text in before.assigned} if before else set(),
             managed={ip_address(text) for text in before.managed} if before else set(),
+            offloads=tuple(dict.fromkeys((*(before.offloads if before else ()), *offloads))),
+            lost=card.lost(interface.name) if mode == "native" else None,
         )
-        role.use(part, fingerprint, loaded or role.current.program_for(part))
+        role.use(part, fingerprint, loaded or role.current.program_for(part, interface))
         return role
 
     def stop(self) -> None:
@@ -201,6 +219,7 @@ class RunningRole:
         ROLES[self.role].release(self.part, self.interface)
         self.current.attached.close()
         pins.remove(self.wanted.node, self.role)
+        give_back(self.interface.name, self.offloads)
         netlink.forget(self.interface.index, self.managed)
         state.remove(self.wanted.node, self.role)
 
@@ -251,10 +270,13 @@ class RunningRole:
             self.wanted.say(f"{kind} {neighbour.address} is at {neighbour.mac.hex(':')}")
             self._write_state()
 
-    def interface_changed(self, interface: Interface) -> None:
-        """Our own MAC may have changed, or the interface went down or came up."""
+    def interface_changed(self, interface: Interface) -> bool:
+        """Our own MAC may have changed, or the interface went down or came up.
+
+        True: its frames have grown past what the program counts, so it must be loaded anew.
+        """
         if interface.index != self.interface.index:
-            return
+            return False
         if interface.up != self.interface.up:
             self.wanted.warn(f"{interface.name} is {'up' if interface.up else 'down'}")
             self.interface = replace(self.interface, up=interface.up)
@@ -262,6 +284,22 @@ class RunningRole:
             self.interface = interface
             self.current.tables.set_own_mac(interface.mac)
             self.wanted.say(f"{interface.name} is at {interface.mac.hex(':')}")
+        self.interface = replace(self.interface, mtu=interface.mtu)
+        return not self.current.attached.dataplane.serves(self.plan, mtu=interface.mtu)
+
+    def look_for_losses(self) -> None:
+        """Name what the driver loses of what we send back, once until it loses nothing more."""
+        if self.mode != "native" or time.monotonic() - self.counted_s < LOSSES_S:
+            return
+        self.counted_s = time.monotonic()
+        now = card.lost(self.interface.name)
+        grown = 0 if now is None or self.lost is None else now - self.lost
+        if grown > 0 and not self.losing:
+            self.wanted.warn(
+                f"{self.interface.name} lost {grown} of the frames sent back natively: its driver "
+                f"has no room for them, or it is a veth without an XDP program at its peer"
+            )
+        self.losing, self.lost = grown > 0, now
 
     def look_again(self) -> None:
         """Read all neighbours: some messages were lost."""
@@ -310,6 +348,7 @@ class RunningRole:
             fingerprint_program=dataplane.code_fingerprint(self.role),
             assigned=sorted(map(str, self.assigned)),
             managed=sorted(map(str, self.managed)),
+            offloads=list(self.offloads),
             cluster_mac=self.part.cluster_mac.hex(":") if self.part.cluster_mac else None,
             refused=self.refused,
             services=notes.services(self.plan, self.current.numbers, self.macs),

@@ -29,7 +29,7 @@ def test_detaching_a_node_that_never_ran_leaves_nothing(
 def _role(name: str, asked: list[str], refusal: str | None = None) -> Any:
     """Of a node that runs; it tells what was wanted of it."""
 
-    def program_for(_: object) -> SimpleNamespace:
+    def program_for(*_: object) -> SimpleNamespace:
         asked.append(f"{name} needs")
         if refusal is not None:
             raise HostError(refusal)
