@@ -1,6 +1,7 @@
 """What a test may ask of the host, and what happens where the host cannot.
 
-``root``, ``bpf`` and ``realtime`` are found out by trying (scripts/host.py), once per run.
+``root``, ``bpf``, ``machines`` and ``realtime`` are found out by trying (scripts/host.py), once
+per run.
 Where the host cannot, the test skips with the reason; with
 REMAINDER_REQUIRE_ALL=1, as ./test sets it for root, that skip and every other
 one is a failure, so that no skip can hide a bug.
@@ -31,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @cache
 def lacks(what: str) -> str | None:
-    """Why this host cannot do ``root``, ``bpf`` or ``realtime``; None if it can."""
+    """Why this host cannot do ``root``, ``bpf``, ``machines`` or ``realtime``; None if it can."""
     return LACKS[what]()
 
 

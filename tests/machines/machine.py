@@ -1,0 +1,210 @@
+"""A virtual machine with one of Debian's kernels and this host's files.
+
+The guest's root is the host's, read-only through 9p, with a layer of memory above it: the same
+Python, the same tree, another kernel.  A folder (``job``) is shared for writing: there the guest
+leaves what it found out.  The hardware's help (KVM) is taken where it works; where it is
+missing, qemu translates, ten to twenty times slower.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from tests.machines import packages
+from tests.machines.kernels import Kernel, modules_for
+from tests.machines.packages import TRIXIE, Wanted
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CPUS: Final = 2
+MEMORY_MB: Final = 2048
+LINES_SHOWN: Final = 30
+_BASE: Final = ("virtio_pci", "9p", "9pnet_virtio", "overlay")
+_ALIVE_S: Final = 30
+"""With KVM a kernel is up in two; where it is not, KVM here is of no use to this kernel."""
+
+_INIT: Final = """#!/bin/busybox sh
+export PATH=/bin
+/bin/busybox mkdir -p /proc /sys /dev /host /layer /root
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+for module in $(cat /modules/order); do insmod /modules/$module; done
+options=trans=virtio,version=9p2000.L,msize=512000
+mount -t 9p -o $options,ro,cache=loose host /host || echo "INIT: no host"
+mount -t tmpfs layer /layer; mkdir /layer/upper /layer/work
+mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /root ||
+	echo "INIT: no root"
+cd /root
+mount -t proc proc proc; mount -t sysfs sys sys; mount -t devtmpfs dev dev
+mount -t tmpfs run run; mount -t tmpfs tmp tmp; chmod 1777 tmp
+mkdir -p run/job run/lock run/netns dev/pts dev/shm
+mount -t devpts pts dev/pts; mount -t tmpfs shm dev/shm; ln -sf /proc/self/fd dev/fd
+mount -t bpf bpf sys/fs/bpf; mount -t cgroup2 cgroup sys/fs/cgroup
+mount -t 9p -o $options,cache=none job run/job || echo "INIT: no job"
+hostname guest; ip link set lo up
+: >run/job/alive
+chroot . /bin/sh /run/job/command >run/job/output 2>&1 </dev/null
+echo $? >run/job/status
+sync; echo o >/proc/sysrq-trigger; sleep 60
+"""
+
+
+class MachineError(Exception):
+    """A guest that did not do what it should; the message has its last words."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A guest that has ended in order."""
+
+    status: int
+    output: str
+    boot_s: float
+    total_s: float
+
+
+@cache
+def emulator() -> Path:
+    """The tree of qemu, of Debian 13 on every host: that of Debian 12 knows no igb."""
+    wanted = Wanted(TRIXIE, ["qemu-system-x86", "busybox-static"], leave=["./usr/share/doc"])
+    return packages.unpacked("qemu", lambda: wanted)
+
+
+def has_kvm() -> bool:
+    """Whether this processor helps: where a hypervisor hides that it can, /dev/kvm is no help."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    return (" vmx" in flags or " svm" in flags) and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+@contextmanager
+def running(
+    kernel: Kernel,
+    job: Path,
+    command: str,
+    *,
+    more: Sequence[str] = (),
+    modules: Sequence[str] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A guest that runs a command of the shell, in this tree; killed at the end."""
+    for name in ("alive", "status", "output"):
+        (job / name).unlink(missing_ok=True)
+    script = f"cd {ROOT}\nexport HOME=/root PYTHONDONTWRITEBYTECODE=1\n{command}\n"
+    (job / "command").write_text(script, encoding="utf-8")
+    (job / "initrd").write_bytes(initrd(kernel, modules))
+    process = _start(kernel, job, more, "kvm" if has_kvm() else "tcg")
+    try:
+        if has_kvm() and not _within(_ALIVE_S, job / "alive", process):
+            process.kill()
+            process.wait()
+            process = _start(kernel, job, more, "tcg")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run(
+    kernel: Kernel, job: Path, command: str, *, limit_s: float, modules: Sequence[str] = ()
+) -> Finished:
+    """Boot, run a command to its end, and power off."""
+    start_s = time.monotonic()
+    with running(kernel, job, command, modules=modules) as process:
+        alive = _within(limit_s, job / "alive", process)
+        boot_s = time.monotonic() - start_s
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(limit_s - boot_s)
+        finished = process.returncode is not None
+    output = _text(job / "output")
+    if not alive or not (job / "status").exists():
+        why = "ended" if finished else f"was still busy after {limit_s:.0f} s"
+        raise MachineError(f"Linux {kernel.version} {why}\n{last_words(job)}")
+    return Finished(int(_text(job / "status")), output, boot_s, total_s=time.monotonic() - start_s)
+
+
+def last_words(job: Path) -> str:
+    """The end of a guest's console and output."""
+    console, output = (_text(job / name).splitlines() for name in ("console", "output"))
+    return "\n".join(["--- console", *console[-LINES_SHOWN:], "--- output", *output[-LINES_SHOWN:]])
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _within(limit_s: float, path: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Whether a file appears while a process runs."""
+    deadline_s = time.monotonic() + limit_s
+    while not path.exists():
+        if time.monotonic() > deadline_s or process.poll() is not None:
+            return path.exists()
+        time.sleep(0.05)
+    return True
+
+
+def _start(kernel: Kernel, job: Path, more: Sequence[str], how: str) -> subprocess.Popen[bytes]:
+    accelerator = {"kvm": "kvm", "tcg": "tcg,thread=multi"}[how]
+    words = "console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 nokaslr"
+    return start_qemu(
+        "x86_64",
+        "-M", "q35", "-accel", accelerator, "-cpu", "max",
+        "-smp", str(CPUS), "-m", str(MEMORY_MB),
+        "-serial", f"file:{job / 'console'}",
+        "-device", "virtio-rng-pci",
+        "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
+        "-virtfs", f"local,path={job},mount_tag=job,security_model=none",
+        "-kernel", str(kernel.vmlinuz), "-initrd", str(job / "initrd"), "-append", words,
+        *more,
+        log=job / "qemu",
+    )  # fmt: skip
+
+
+def start_qemu(machine: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    """Qemu out of its tree, with the libraries of its tree."""
+    tree = emulator()
+    libraries = f"{tree}/usr/lib/x86_64-linux-gnu"
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            (
+                f"{tree}/lib64/ld-linux-x86-64.so.2", "--library-path", libraries,
+                f"{tree}/usr/bin/qemu-system-{machine}",
+                "-L", f"{tree}/usr/share/qemu", "-L", f"{tree}/usr/share/seabios",
+                "-nodefaults", "-no-reboot", "-display", "none",
+                *arguments,
+            ),
+            env={**os.environ, "QEMU_MODULE_DIR": f"{libraries}/qemu"},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        )  # fmt: skip
+
+
+def initrd(kernel: Kernel, modules: Sequence[str]) -> bytes:
+    """A first root: busybox, the modules in their order, and what mounts the second."""
+    loaded = modules_for(kernel, [*_BASE, *modules])
+    order = "".join(f"{name}.ko\n" for name, _ in loaded)
+    busybox = (emulator() / "usr" / "bin" / "busybox").read_bytes()
+    files = [
+        ("bin", None), ("modules", None),
+        ("bin/busybox", busybox), ("init", _INIT.encode()), ("modules/order", order.encode()),
+        *((f"modules/{name}.ko", content) for name, content in loaded),
+    ]  # fmt: skip
+    return _cpio(files)
+
+
+def _cpio(files: Sequence[tuple[str, bytes | None]]) -> bytes:
+    """An archive as the kernel reads it ("newc"); no content: a folder."""
+    parts = []
+    for number, (name, content) in enumerate([*files, ("TRAILER!!!", b"")], start=1):
+        mode = stat.S_IFDIR | 0o755 if content is None else stat.S_IFREG | 0o755
+        body = content or b""
+        fields = (number, mode, 0, 0, 1, 0, len(body), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + "".join(f"{field:08x}" for field in fields).encode()
+        head += name.encode() + b"\0"
+        parts += [head, bytes(-len(head) % 4), body, bytes(-len(body) % 4)]
+    return b"".join(parts)
