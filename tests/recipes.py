@@ -192,6 +192,7 @@ def _source(dice: Dice, version: int) -> Address:
 
 _SIZES: Final = (8, 0, 1, 26, 64, 300)
 _TTLS: Final = (61, 64, 1, 0, 255)
+_TTLS_OF_SESSIONS: Final = shares((12, [61]), (4, [2, 64, 128, 255]), (1, [1, 0]))
 _REQUEST_OR_REPLY: Final = (build.ECHO_REQUEST, build.ECHO_REQUEST, build.ECHO_REPLY)
 _CODES: Final = shares((7, [0]), (1, [1, 255]))
 _BROKEN_SUMS: Final[list[int | None]] = shares((6, [None]), (2, [0xFFFF, 0, 0xFFFE, 1]))
@@ -207,7 +208,8 @@ def _session(dice: Dice, aim: Aim, source: Address) -> bytes:
     if aim.protocol == build.ICMP_OF[source.version]:
         return _echo(dice, aim, source)
     payload = build.transport(aim.protocol, dice.number(2), aim.port, bytes(dice.pick(_SIZES)))
-    return _ip(dice, source, aim.address, aim.protocol, payload)
+    ttl = dice.pick(_TTLS_OF_SESSIONS)
+    return _ip(dice, source, aim.address, aim.protocol, payload, ttl=ttl)
 
 
 def _echo(dice: Dice, aim: Aim, source: Address) -> bytes:
@@ -254,7 +256,7 @@ def _error(dice: Dice, aim: Aim, source: Address) -> bytes:
     cut = dice.pick(_CUTS)
     quoted = quoted if cut is None else quoted[: cut + 20 * dice.below(3)]
     message = build.icmp(source, vip, dice.pick(_ERRORS[version]), payload=quoted)
-    return _ip(dice, source, vip, icmp, message)
+    return _ip(dice, source, vip, icmp, message, ttl=dice.pick(_TTLS_OF_SESSIONS))
 
 
 def _severed(dice: Dice, aim: Aim, source: Address) -> bytes:

@@ -76,7 +76,8 @@ def questions(draw: st.DrawFn, plan: Plan, node: Node) -> bytes:
     """ARP requests and neighbour solicitations, most of them well-formed and for us."""
     vip = min(plan.vips, key=str)
     strange = type(vip)(int(vip) ^ 77)
-    target = draw(st.sampled_from([*sorted(plan.vips, key=str), strange]))
+    unspecified = type(vip)(0)
+    target = draw(st.sampled_from([*sorted(plan.vips, key=str), strange, unspecified]))
     frame = bytearray(_arp(target) if target.version == 4 else _solicitation(target, draw))
     match draw(st.integers(0, 5)):
         case 0:

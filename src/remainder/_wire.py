@@ -26,6 +26,9 @@ IPV4, IPV6 = 4, 6
 IP_BYTES: Final[Mapping[int, int]] = {IPV4: 20, IPV6: 40}
 """IP version → size of the header without options or extension headers."""
 
+JUMBO_BYTES: Final = ETHERNET_BYTES + IP_BYTES[IPV6] + 0xFFFF
+"""A larger frame has a payload length that its field cannot say: 0 stands for it (RFC 2675)."""
+
 FRAGMENT: Final = 44
 AUTHENTICATION: Final = 51
 OTHER_EXTENSION_HEADERS: Final = frozenset({0, 43, AUTHENTICATION, 60})
@@ -47,10 +50,12 @@ ECHO_REPLY: Final[Mapping[int, int]] = {IPV4: 0, IPV6: 129}
 
 
 class DecidedError(Exception):
-    """The outcome is known while the packet is still being read; nothing further is."""
+    """The outcome is known; nothing further is asked."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
+    def __init__(
+        self, outcome: Outcome, *, service: str | None = None, server: str | None = None
+    ) -> None:
+        self.outcome, self.service, self.server = outcome, service, server
         super().__init__(outcome)
 
 
@@ -152,8 +157,10 @@ def _ipv4(frame: bytes, at: int, end: int, *, quoted: bool) -> Ip:
 def _ipv6(frame: bytes, at: int, end: int, *, quoted: bool) -> Ip:
     """Section 3, steps 1 and 2, with the same differences."""
     payload_at = at + IP_BYTES[IPV6]
-    if not quoted:
-        end = min(end, payload_at + word(frame, at + 4))
+    payload_bytes = word(frame, at + 4)
+    is_jumbo = not payload_bytes and len(frame) > JUMBO_BYTES
+    if not quoted and not is_jumbo:
+        end = min(end, payload_at + payload_bytes)
     return Ip(
         version=IPV6,
         source=IPv6Address(frame[at + 8 : at + 24]),

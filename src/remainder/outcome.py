@@ -92,6 +92,11 @@ class Outcome(enum.StrEnum):
         "drop",
         "Never: a slot points at nobody, the table is broken.",
     )
+    TTL_EXPIRED = (
+        "ttl_expired",
+        "drop",
+        "Normal in small numbers (traceroute); many: balancers pass packets round in a circle.",
+    )
     KEPT = (
         "kept",
         "pass",

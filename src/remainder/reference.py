@@ -67,6 +67,15 @@ class Result:
     """the name of the owner of the slot, if the packet came to one"""
 
 
+@dataclass(frozen=True)
+class _Owner:
+    """Whom a packet is for, and where that is."""
+
+    service: str
+    server: str
+    mac: bytes
+
+
 def process(plan: Plan, node: Node, frame: bytes) -> Result:
     """What a node does with one Ethernet frame, in the role of its plan."""
     if len(frame) < ETHERNET_BYTES:
@@ -74,7 +83,7 @@ def process(plan: Plan, node: Node, frame: bytes) -> Result:
     try:
         return _ROLES[plan.role](plan, node, frame)
     except DecidedError as decided:
-        return Result(decided.outcome)
+        return Result(decided.outcome, service=decided.service, server=decided.server)
 
 
 def _balance(plan: Plan, node: Node, frame: bytes) -> Result:
@@ -126,7 +135,8 @@ def _return(plan: Plan, node: Node, frame: bytes) -> Result:
     if isinstance(found, Result):
         return found
     planned, flow = found
-    return _forward(planned, planned.key.number(flow, plan.secret), node, frame, Outcome.RETURNED)
+    owner = _owner(planned, flow, plan, node)
+    return Result(Outcome.RETURNED, owner.mac + frame[6:], owner.service, owner.server)
 
 
 _ROLES: Final[Mapping[Role, Callable[[Plan, Node, bytes], Result]]] = {
@@ -179,8 +189,12 @@ def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
         return Result(Outcome.ECHO_ANSWERED, _echo_reply(frame, ip))
     if planned is None:
         return Result(Outcome.NO_SERVICE)
+    owner = _owner(planned, flow, plan, node)
+    if not _ttl_to_spend(frame, ip):
+        raise DecidedError(Outcome.TTL_EXPIRED, service=owner.service, server=owner.server)
+    onward = _with_one_ttl_less(frame, ip)
     sent = Outcome.FORWARDED_ERROR if what.is_error else Outcome.FORWARDED
-    return _forward(planned, planned.key.number(flow, plan.secret), node, frame, sent)
+    return Result(sent, owner.mac + node.mac + onward[12:], owner.service, owner.server)
 
 
 def _is_forwarded_fragment(planned: PlannedService | None, flow: Flow) -> bool:
@@ -255,14 +269,31 @@ def _ones_complement_sum(*words: int) -> int:
     return total
 
 
-def _forward(planned: PlannedService, key: int, node: Node, frame: bytes, sent: Outcome) -> Result:
-    """Section 9, steps 2 to 5: slot, owner, and the frame with its two new MAC addresses."""
-    owner = int(planned.table[key % planned.slots])
+def _owner(planned: PlannedService, flow: Flow, plan: Plan, node: Node) -> _Owner:
+    """Section 9, steps 1 to 4: key, slot, owner, and its MAC address."""
+    owner = int(planned.table[planned.key.number(flow, plan.secret) % planned.slots])
     if owner >= len(planned.servers):
-        return Result(Outcome.NO_OWNER, service=planned.name)
+        raise DecidedError(Outcome.NO_OWNER, service=planned.name)
     server = planned.servers[owner]
     mac = node.macs.get(server.ip) if server.ip is not None else None
     if mac is None:
-        return Result(Outcome.UNRESOLVED, service=planned.name, server=server.name)
-    source = frame[6:12] if sent is Outcome.RETURNED else node.mac
-    return Result(sent, mac + source + frame[12:], service=planned.name, server=server.name)
+        raise DecidedError(Outcome.UNRESOLVED, service=planned.name, server=server.name)
+    return _Owner(planned.name, server.name, mac)
+
+
+def _ttl_at(ip: Ip) -> int:
+    return ip.at + (8 if ip.version == IPV4 else 7)
+
+
+def _ttl_to_spend(frame: bytes, ip: Ip) -> bool:
+    """Section 9, step 5."""
+    return frame[_ttl_at(ip)] > 1
+
+
+def _with_one_ttl_less(frame: bytes, ip: Ip) -> bytes:
+    """Section 9, step 5."""
+    onward = bytearray(frame)
+    onward[_ttl_at(ip)] -= 1
+    if ip.version == IPV4:
+        _update_checksum(frame, onward, at=ip.at + 10, covers=_ttl_at(ip))
+    return bytes(onward)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 
 import numpy as np
 import pytest
@@ -82,3 +83,18 @@ def test_methods_have_the_numbers_of_the_kernel(btf: Btf) -> None:
     expected = {f"METHOD_{name.upper()}": method.number for name, method in METHODS.items()}
 
     assert expected == btf.enum("method")
+
+
+LAYOUTS = {2: "3332d29ea14bdfaea373765649bccb2b84b56e24c3b176a7e0b6d0384f2d03d7"}
+"""version → what the tables looked like; a new look takes a new version"""
+
+
+def test_the_layout_is_the_one_of_its_version(btf: Btf) -> None:
+    """A pinned program of another build is given no tables that it reads differently."""
+    structs = ("tables", "service", "owner", "count", "secret", "prefix", "live", "settings")
+    enums = ("feature", "method", "service_flag", "owner_flag", "owner_number")
+    told = repr([(name, btf.layout(name)) for name in structs])
+    told += repr([(name, btf.enum(name)) for name in enums])
+
+    assert LAYOUTS[abi.LAYOUT_VERSION] == hashlib.sha256(told.encode()).hexdigest()
+    assert {"LAYOUT_VERSION": abi.LAYOUT_VERSION} == btf.enum("layout")

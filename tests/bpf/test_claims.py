@@ -16,6 +16,7 @@ from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
 from tests.bpf.kernel import kernel
+from tests.frames import onward
 
 pytestmark = pytest.mark.bpf
 
@@ -85,7 +86,7 @@ def test_the_server_is_the_remainder(key: str, servers: int) -> None:
             owner = plan.services[number % 2].servers[_formula(key, flow) % servers]
 
             assert verdict == 3
-            assert node.macs[owner.ip] + OWN_MAC + frame[12:] == sent
+            assert node.macs[owner.ip] + OWN_MAC + onward(frame) == sent
         assert {Outcome.FORWARDED: FLOWS // 5} == {
             outcome: count.packets for outcome, count in running.outcomes().items() if count.packets
         }

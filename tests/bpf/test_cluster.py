@@ -304,3 +304,26 @@ def test_a_member_of_weight_zero_may_be_taken_out_and_nothing_moves(table: str) 
     )
 
     assert share_moved(emptied, without) == 0
+
+
+UNSPECIFIED: Final = {
+    "an ARP request": "ffffffffffff 020000000b00 0806 0001 0800 0604 0001 020000000b00 c0000263"
+    " 000000000000 00000000",
+    "an error that quotes another's packet": "03005e524d44 020000000b00 0800"
+    " 4500003800004000 4001 0000 c6336407 00000000"
+    " 0303 0000 00000000 4500001c00004000 4011 0000 c0000201 c6336407 0035 1000 0008 0000",
+}
+"""what is about 0.0.0.0 → a frame"""
+
+
+@pytest.mark.parametrize("about", UNSPECIFIED)
+def test_a_cluster_for_any_address_is_not_that_of_the_unspecified_one(about: str) -> None:
+    """A table writes "any" as 0.0.0.0 and ::, which nobody may ask for."""
+    frame = bytes.fromhex(UNSPECIFIED[about])
+    plan = plans_of(config_of(2, SUM3, "modulo", "any"))["m0"]
+    node = Node(mac=ROUTER_MAC, macs={}, cluster_mac=CLUSTER_MAC)
+    with kernel(plan, node) as running:
+        expected, actual = process(plan, node, frame), running.process(frame)
+
+    assert (expected.outcome, expected.frame) == (actual.outcome, actual.frame)
+    assert actual.outcome in (Outcome.OTHER_MAC, Outcome.NOT_VIP)

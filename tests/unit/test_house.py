@@ -26,6 +26,7 @@ import pytest
 from remainder.cli import CHANGE, LOOK
 from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
+from scripts.compile_bpf import compile_file
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = ROOT / "src" / "remainder"
@@ -104,7 +105,15 @@ def test_an_algorithm_is_one_file_and_a_word_in_the_docs(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_a_file_and_its_twin(name: str) -> None:
     assert (PACKAGE / "forwarding" / f"{name}.py").exists()
-    assert (PACKAGE / "bpf" / f"forward_{name}.h").exists()
+    assert f"forward_{name}(" in (PACKAGE / "bpf" / "forward.h").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("header", sorted(path.name for path in (PACKAGE / "bpf").glob("*.h")))
+def test_a_header_can_be_included_alone(header: str, tmp_path: Path) -> None:
+    source = tmp_path / "alone.bpf.c"
+    source.write_text(f'#include "{PACKAGE}/bpf/{header}"\n', encoding="utf-8")
+
+    compile_file(source, tmp_path / "alone.bpf.o")
 
 
 @pytest.mark.parametrize("name", [*LOOK, *CHANGE])

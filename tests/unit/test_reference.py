@@ -213,7 +213,35 @@ def test_the_frame_goes_to_the_remainder_with_two_new_mac_addresses(version: int
     result = run(frame)
 
     assert f"s{key % 3}" == result.server
-    assert frames.mac(version * 16 + key % 3) + frames.BALANCER + frame[12:] == result.frame
+    assert (
+        frames.mac(version * 16 + key % 3) + frames.BALANCER + frames.onward(frame) == result.frame
+    )
+
+
+@both_families
+def test_a_forwarded_packet_is_that_of_a_sender_one_hop_further_away(version: int) -> None:
+    ttl = "ttl" if version == 4 else "hop_limit"
+    result = run(frames.to_balancer(web_packet(version, **{ttl: 61})))
+    nearer = frames.to_balancer(web_packet(version, **{ttl: 60}))
+
+    assert nearer[12:] == (result.frame or b"")[12:]
+
+
+@both_families
+@pytest.mark.parametrize("ttl", [0, 1])
+def test_a_packet_without_a_ttl_to_spend_ends(version: int, ttl: int) -> None:
+    field = "ttl" if version == 4 else "hop_limit"
+    result = run(frames.to_balancer(web_packet(version, **{field: ttl})))
+
+    assert (Outcome.TTL_EXPIRED, None) == (result.outcome, result.frame)
+
+
+def test_every_header_checksum_right_or_wrong_goes_on_as_in_a_router() -> None:
+    plain = frames.to_balancer(web_packet(4))
+    for checksum in range(0x10000):
+        frame = plain[:24] + checksum.to_bytes(2, "big") + plain[26:]
+
+        assert frames.onward(frame) == (run(frame).frame or b"")[12:]
 
 
 @both_families
@@ -248,7 +276,7 @@ def test_a_sent_frame_is_the_old_one_but_for_what_its_outcome_says(case: strateg
             assert len(frame) == len(result.frame)
             assert case.node.mac == result.frame[6:12]
         if result.outcome in (Outcome.FORWARDED, Outcome.FORWARDED_ERROR):
-            assert frame[12:] == (result.frame or b"")[12:]
+            assert frames.onward(frame) == (result.frame or b"")[12:]
             assert (result.frame or b"")[:6] in case.node.macs.values()
 
 

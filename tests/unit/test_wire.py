@@ -79,7 +79,7 @@ def test_up_to_two_vlan_tags_are_stepped_over_and_stay(
     result = run(frame)
 
     assert Outcome.FORWARDED == result.outcome
-    assert frame[12:] == (result.frame or b"")[12:]
+    assert frames.onward(frame) == (result.frame or b"")[12:]
 
 
 @pytest.mark.parametrize("tags", [1, 2])
@@ -140,7 +140,10 @@ def test_without_a_vip_of_the_family_nothing_of_the_packet_is_read(version: int)
         pytest.param({"header_checksum": 0xBAD}, "forwarded", id="checksum is not verified"),
         pytest.param({"options": bytes([1]) * 4}, "forwarded", id="options"),
         pytest.param({"options": bytes([1]) * 40}, "forwarded", id="as many options as fit"),
-        pytest.param({"ttl": 0}, "forwarded", id="TTL is not looked at"),
+        pytest.param({"ttl": 0}, "ttl_expired", id="TTL 0"),
+        pytest.param({"ttl": 1}, "ttl_expired", id="TTL 1"),
+        pytest.param({"ttl": 2}, "forwarded", id="TTL 2"),
+        pytest.param({"ttl": 255}, "forwarded", id="TTL 255"),
     ],
 )
 def test_an_ipv4_header_is_read_as_the_page_says(fields: dict[str, Any], wanted: str) -> None:
@@ -158,6 +161,10 @@ ATOMIC: Final = fragment_header(0, more=False)
         pytest.param({"payload_bytes": 0}, "malformed", id="payload length 0 is taken at its word"),
         pytest.param({"payload_bytes": 4}, "forwarded", id="payload ends behind the ports"),
         pytest.param({"payload_bytes": 0xFFFF}, "forwarded", id="payload length past the frame"),
+        pytest.param({"hop_limit": 0}, "ttl_expired", id="hop limit 0"),
+        pytest.param({"hop_limit": 1}, "ttl_expired", id="hop limit 1"),
+        pytest.param({"hop_limit": 2}, "forwarded", id="hop limit 2"),
+        pytest.param({"hop_limit": 255}, "forwarded", id="hop limit 255"),
         pytest.param({"extensions": chain(0)}, "forwarded", id="hop-by-hop"),
         pytest.param({"extensions": chain(43)}, "forwarded", id="routing"),
         pytest.param({"extensions": chain(51)}, "forwarded", id="authentication"),

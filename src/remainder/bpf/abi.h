@@ -31,6 +31,7 @@ enum outcome {
 	OUTCOME_FRAGMENT_DROPPED,
 	OUTCOME_UNRESOLVED,
 	OUTCOME_NO_OWNER,
+	OUTCOME_TTL_EXPIRED,
 	OUTCOME_KEPT,
 	OUTCOME_LEFT,
 	OUTCOME_NEIGHBOUR_ANSWERED,
@@ -54,6 +55,7 @@ enum feature {
 	FEATURE_ANY_PROTOCOL = 32, /* some service has a port, any protocol */
 	FEATURE_ANY_ADDRESS = 64,  /* some entry takes what no other does */
 	FEATURE_ECHO = 128,        /* pings of a VIP are ours to answer */
+	FEATURE_BUFFERS = 256,     /* frames may fill more than one buffer */
 };
 
 enum service_flag {
@@ -99,7 +101,9 @@ struct owner {
 	__u8 flags; /* enum owner_flag */
 	__u8 pad;   /* written as zero */
 	__u32 counter;
-	__u32 pad2; /* written as zero */
+	__u32 pad2;   /* written as zero */
+	__u64 via_hi; /* raw address it is reached at; l2 needs none: zero */
+	__u64 via_lo;
 };
 
 struct count {
@@ -138,8 +142,16 @@ struct live {
 	struct prefix on_link6[PREFIXES];
 };
 
+/* The meaning of all that is declared here.  A program that was pinned by
+ * another build is only given tables of its own number.  Counted up with every
+ * change that it would read differently; a test knows the layout of each. */
+enum layout {
+	LAYOUT_VERSION = 2,
+};
+
 /* Fixed at load. */
 struct settings {
+	__u32 layout;        /* LAYOUT_VERSION; the first word in every build */
 	__u32 features;      /* enum feature */
 	__u32 bucket_shift;  /* 64 - log2(seeds of one half) */
 	__u32 service_shift; /* 64 - log2(services of one half) */
@@ -148,6 +160,7 @@ struct settings {
 	__u32 owners_at;
 	__u32 slots;  /* how many a half has room for */
 	__u32 owners; /* likewise */
+	__u32 pad;    /* written as zero */
 	/* No bytes; they put the types into BTF for the comparison. */
 	struct tables tables[0];
 	struct service services[0];
@@ -158,6 +171,7 @@ struct settings {
 	enum service_flag service_flags[0];
 	enum owner_flag owner_flags[0];
 	enum owner_number owner_numbers[0];
+	enum layout layouts[0];
 };
 
 /* The service index: a perfect hash that Python computes.  These odd numbers

@@ -7,52 +7,33 @@
  */
 #include <linux/bpf.h>
 
-#define CONTEXT struct xdp_md
-
+#include "count.h"
+#include "find.h"
+#include "flow.h"
+#include "forward.h"
+#include "key.h"
 #include "maps.h"
 #include "parse.h"
-#include "icmp.h"
-#include "key.h"
-#include "lookup.h"
-#include "forward_l2.h"
-#include "closer.h"
-#include "count.h"
 
-static __always_inline enum outcome to_owner(struct tables *tables,
-					     struct packet *packet,
-					     struct service *service,
-					     int family, __u64 bytes)
+static __always_inline enum outcome
+to_server(struct tables *tables, struct packet *packet, int family, __u64 bytes)
 {
-	__u32 slot = slot_of(tables, service, packet, family);
-	struct owner *owner = owner_of(tables, service, slot);
+	struct service *service = 0;
+	struct owner *owner;
+	enum outcome outcome = find_service(tables, packet, &service, family);
 
+	if (outcome != UNDECIDED)
+		return outcome;
+	owner = owner_of(tables, service,
+			 slot_of(tables, service, packet, family));
 	if (!owner)
 		return OUTCOME_NO_OWNER;
 	if (!(owner->flags & OWNER_RESOLVED))
 		return OUTCOME_UNRESOLVED;
-	add(&servers, owner->counter, bytes);
-	forward_l2(packet->eth, owner);
-	return packet->error ? OUTCOME_FORWARDED_ERROR : OUTCOME_FORWARDED;
-}
-
-static __always_inline enum outcome balance_family(struct xdp_md *ctx,
-						   struct cursor *cursor,
-						   struct packet *packet,
-						   int family, __u64 bytes)
-{
-	struct tables *tables = current_tables();
-	struct service *service = 0;
-	enum outcome outcome;
-
-	outcome = read_flow(ctx, cursor, packet, family);
-	if (outcome != UNDECIDED)
-		return outcome;
-	if (!tables)
-		return OUTCOME_NOT_VIP;
-	outcome = find_service(tables, packet, &service, family);
-	if (outcome != UNDECIDED)
-		return outcome;
-	return to_owner(tables, packet, service, family, bytes);
+	outcome = forward(packet, service, owner, family);
+	if (outcome != OUTCOME_TTL_EXPIRED)
+		add(&servers, owner->counter, bytes);
+	return outcome;
 }
 
 static __always_inline enum outcome balance(struct xdp_md *ctx, __u64 bytes)
@@ -66,23 +47,13 @@ static __always_inline enum outcome balance(struct xdp_md *ctx, __u64 bytes)
 	/* Flooded frames meant for others pass by here too. */
 	if (destination_of(packet.eth) != live.mac)
 		return OUTCOME_OTHER_MAC;
-	outcome = read_ethertype(&cursor, &packet);
-	if (outcome != UNDECIDED)
-		return outcome;
-	if (packet.family == 4) {
-		if (!(settings.features & FEATURE_IPV4))
-			return OUTCOME_NOT_VIP;
-		return balance_family(ctx, &cursor, &packet, 4, bytes);
-	}
-	if (!(settings.features & FEATURE_IPV6))
-		return OUTCOME_NOT_VIP;
-	return balance_family(ctx, &cursor, &packet, 6, bytes);
+	return decide_flow(to_server, ctx, &cursor, &packet, bytes);
 }
 
 SEC("xdp")
 int balancer(struct xdp_md *ctx)
 {
-	__u64 bytes = ctx->data_end - ctx->data;
+	__u64 bytes = frame_bytes(ctx);
 	enum outcome outcome = balance(ctx, bytes);
 
 	add(&outcomes, outcome, bytes);

@@ -15,6 +15,15 @@ static __always_inline void add(void *counters, __u32 at, __u64 bytes)
 	}
 }
 
+/* The program sees the first buffer of a frame; what has several is longer.
+ * Asking costs a call, so only who must expect it asks. */
+static __always_inline __u64 frame_bytes(struct xdp_md *ctx)
+{
+	if (settings.features & FEATURE_BUFFERS)
+		return bpf_xdp_get_buff_len(ctx);
+	return ctx->data_end - ctx->data;
+}
+
 static __always_inline int verdict_of(enum outcome outcome)
 {
 	switch (outcome) {
@@ -26,6 +35,7 @@ static __always_inline int verdict_of(enum outcome outcome)
 	case OUTCOME_FRAGMENT_DROPPED:
 	case OUTCOME_UNRESOLVED:
 	case OUTCOME_NO_OWNER:
+	case OUTCOME_TTL_EXPIRED:
 	case OUTCOME_LEFT:
 		return XDP_DROP;
 	default:

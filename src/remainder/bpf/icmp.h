@@ -155,28 +155,4 @@ static __always_inline enum outcome read_icmp(CONTEXT *ctx,
 	return UNDECIDED;
 }
 
-/* Everything behind the Ethernet header that a calculation may need. */
-static __always_inline enum outcome read_flow(CONTEXT *ctx,
-					      struct cursor *cursor,
-					      struct packet *packet, int family)
-{
-	enum outcome outcome;
-	__u32 *ports;
-
-	if (read_ordinary(cursor, packet, family))
-		return UNDECIDED;
-	outcome = family == 4 ? read_ipv4(cursor, packet) :
-				read_ipv6(ctx, cursor, packet);
-	if (outcome != UNDECIDED)
-		return outcome;
-	if (packet->fragment || !has_ports(packet->protocol))
-		return read_icmp(ctx, cursor, packet, family);
-	ports = take(cursor, __u32);
-	if (!ports)
-		return OUTCOME_MALFORMED;
-	packet->ports = *ports;
-	packet->has_ports = 1;
-	return UNDECIDED;
-}
-
 #endif

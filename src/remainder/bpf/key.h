@@ -13,6 +13,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "abi.h"
+#include "maps.h"
 #include "parse.h"
 
 static __always_inline __u64 sum_of(const struct service *service,

@@ -47,4 +47,12 @@ struct {
 volatile struct live live SEC(".data.live");
 const volatile struct settings settings SEC(".rodata.settings");
 
+/* Read once: a packet sees one half from here to its end. */
+static __always_inline struct tables *current_tables(void)
+{
+	__u32 half = live.half & 1;
+
+	return bpf_map_lookup_elem(&halves, &half);
+}
+
 #endif

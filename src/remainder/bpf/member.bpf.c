@@ -7,33 +7,24 @@
  */
 #include <linux/bpf.h>
 
-#define CONTEXT struct xdp_md
-
-#include "maps.h"
-#include "parse.h"
-#include "icmp.h"
-#include "key.h"
-#include "lookup.h"
-#include "closer.h"
-#include "neighbour.h"
 #include "count.h"
+#include "find.h"
+#include "flow.h"
+#include "key.h"
+#include "maps.h"
+#include "neighbour.h"
+#include "parse.h"
 
-static __always_inline enum outcome select_family(struct xdp_md *ctx,
-						  struct cursor *cursor,
-						  struct packet *packet,
-						  int family, __u64 bytes)
+#define PACKET_HOST 0 /* linux/if_packet.h */
+#define TCX_NEXT (-1)
+
+static __always_inline enum outcome
+keep_own(struct tables *tables, struct packet *packet, int family, __u64 bytes)
 {
-	struct tables *tables = current_tables();
 	struct service *service = 0;
 	struct owner *owner;
-	enum outcome outcome;
+	enum outcome outcome = look_closer(tables, packet, &service, family);
 
-	outcome = read_flow(ctx, cursor, packet, family);
-	if (outcome != UNDECIDED)
-		return outcome;
-	if (!tables)
-		return OUTCOME_NOT_VIP;
-	outcome = look_closer(tables, packet, &service, family);
 	if (outcome != UNDECIDED)
 		return outcome;
 	owner = owner_of(tables, service,
@@ -61,22 +52,13 @@ static __always_inline enum outcome choose(struct xdp_md *ctx, __u64 bytes)
 		return OUTCOME_NEIGHBOUR_ANSWERED;
 	if (destination_of(packet.eth) != live.cluster_mac)
 		return OUTCOME_OTHER_MAC;
-	outcome = read_ethertype(&cursor, &packet);
-	if (outcome != UNDECIDED)
-		return outcome;
-	if (packet.family == 4)
-		return settings.features & FEATURE_IPV4 ?
-			       select_family(ctx, &cursor, &packet, 4, bytes) :
-			       OUTCOME_NOT_VIP;
-	return settings.features & FEATURE_IPV6 ?
-		       select_family(ctx, &cursor, &packet, 6, bytes) :
-		       OUTCOME_NOT_VIP;
+	return decide_flow(keep_own, ctx, &cursor, &packet, bytes);
 }
 
 SEC("xdp")
 int member(struct xdp_md *ctx)
 {
-	__u64 bytes = ctx->data_end - ctx->data;
+	__u64 bytes = frame_bytes(ctx);
 	enum outcome outcome = choose(ctx, bytes);
 
 	add(&outcomes, outcome, bytes);
@@ -93,8 +75,8 @@ int member_host(struct __sk_buff *skb)
 
 	if (data + sizeof(*eth) <= (void *)(long)skb->data_end &&
 	    destination_of(eth) == live.mac)
-		bpf_skb_change_type(skb, 0 /* PACKET_HOST */);
-	return -1; /* TCX_NEXT */
+		bpf_skb_change_type(skb, PACKET_HOST);
+	return TCX_NEXT;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

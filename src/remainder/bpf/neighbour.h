@@ -8,7 +8,7 @@
 #ifndef REMAINDER_NEIGHBOUR_H
 #define REMAINDER_NEIGHBOUR_H
 
-#include "lookup.h"
+#include "find.h"
 
 struct arp {
 	struct ethernet eth;
@@ -51,13 +51,14 @@ static __always_inline void put_mac(__u16 *to, __u64 mac)
 	to[2] = mac >> 32;
 }
 
-/* Whether a cluster has this very address; "any" does not count. */
+/* Whether a cluster has this very address; "any" does not count, and it is
+ * how a table writes the unspecified address. */
 static __always_inline int is_shared(__u64 hi, __u64 lo, int family)
 {
 	struct tables *tables = current_tables();
 	struct service *service;
 
-	if (!tables)
+	if (!tables || (!hi && !lo))
 		return 0;
 	service = probe(tables, hi, lo, match_of(0, 0, family), family);
 	return service && service->slots;

@@ -9,7 +9,8 @@
  * functions: the verifier looks at each once, not once for every way that
  * leads to it, which makes loading 30 times faster.  Only they cost a call.
  *
- * CONTEXT is what the including program is handed: struct xdp_md or __sk_buff.
+ * CONTEXT is what the including program is handed: struct xdp_md, or what it
+ * has defined before, struct __sk_buff.
  */
 #ifndef REMAINDER_PARSE_H
 #define REMAINDER_PARSE_H
@@ -25,12 +26,25 @@
 
 #include "abi.h"
 
+#ifndef CONTEXT
+#define CONTEXT struct xdp_md
+#endif
+
+/* Whether a frame holds more than the payload length of IPv6 can say: 0 stands
+ * for that (RFC 2675).  Cards send and receive no such frames, but the stack
+ * hands them to who looks at what goes out (BIG TCP). */
+#ifndef IS_JUMBO
+#define IS_JUMBO(ctx) 0
+#endif
+
 #define UNDECIDED OUTCOME_MAX /* parsing goes on */
 
 #define VLAN_DEPTH 2
 #define EXTENSION_DEPTH 4
 #define FARTHEST 0x7fff /* bytes into a frame; real ones end before 17,000 */
 
+#define IPV4_PLAIN 0x45      /* version 4, five words: no options */
+#define IP_OPTIONS_MASK 0x3c /* up to 40 bytes, in words of four */
 #define IP_MORE_FRAGMENTS 0x2000
 #define IP_OFFSET 0x1fff
 #define IP6_MORE_FRAGMENTS 0x0001
@@ -77,10 +91,29 @@ struct cursor {
 	__u32 left; /* bytes up to the end of the packet */
 };
 
+/* What is known of a packet; a field is zero until it is set.
+ *
+ * field              set by                      read by
+ * eth                read_ethernet               roles, echo.h, forward.h
+ * family             read_ethertype              flow.h
+ * ip                 read_ipv4, read_ipv6,       echo.h, forward.h
+ *                    read_ordinary
+ * src_*, dst_*       the same; an ICMP error:    find.h, key.h, echo.h,
+ * onlink.h read_error; turn_round protocol           the same find.h, key.h,
+ * icmp.h, onlink.h ports              read_ordinary, read_flow,   find.h, key.h
+ *                    read_icmp, read_error;
+ *                    turn_round
+ * has_ports          read_ordinary, read_flow    find.h
+ * fragment           read_ipv4, read_ipv6,       flow.h, icmp.h, find.h
+ *                    read_error
+ * bare               read_ipv4, read_ipv6        icmp.h
+ * icmp               read_icmp                   find.h, echo.h
+ * error, foreign     read_error                  find.h, forward.h, sender
+ */
 struct packet {
 	struct ethernet *eth;
-	void *ip;
-	struct icmphdr *icmp; /* set for an echo request that may be answered */
+	void *ip;             /* the outer header, never a quoted one */
+	struct icmphdr *icmp; /* an echo request that may be answered */
 	__u64 src_hi, src_lo; /* raw addresses; IPv4 in the low half of lo */
 	__u64 dst_hi, dst_lo;
 	__u32 ports; /* raw: source low, destination high */
@@ -115,6 +148,9 @@ static __always_inline struct cursor cursor_of(CONTEXT *ctx)
 			(type *)0 :                                \
 			((cursor)->left -= sizeof(type), header_); \
 	})
+
+/* Keep a value in its register: the compiler must not compute it again. */
+#define keep(value) asm volatile("" : "+r"(value))
 
 static __always_inline int skip(struct cursor *cursor, __u32 bytes)
 {
@@ -171,18 +207,24 @@ static __always_inline enum outcome read_ipv4(struct cursor *cursor,
 					      struct packet *packet)
 {
 	struct iphdr *ip = take(cursor, struct iphdr);
-	__u32 header, total;
+	__u32 options, header, total;
 
 	if (!ip || ip->version != 4 || ip->ihl < 5)
 		return OUTCOME_MALFORMED;
-	header = ip->ihl * 4;
+	options = ip->ihl * 4 - sizeof(*ip);
+	/* clang 18 and later recompute it from ihl where it is added to the
+	 * cursor; verifiers before Linux 6.18 then lose its bounds and reject
+	 * the program.  The mask changes no value, it is a bound to them. */
+	keep(options);
+	options &= IP_OPTIONS_MASK;
+	header = sizeof(*ip) + options;
 	total = bpf_ntohs(ip->tot_len);
-	if (!skip(cursor, header - sizeof(*ip)) || total < header)
+	if (!skip(cursor, options) || total < header)
 		return OUTCOME_MALFORMED;
 	if (total - header < cursor->left)
 		cursor->left = total - header;
 	packet->ip = ip;
-	packet->bare = header == sizeof(*ip);
+	packet->bare = !options;
 	packet->fragment =
 		!!(ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_OFFSET));
 	packet->src_lo = ip->saddr;
@@ -273,7 +315,7 @@ read_ipv6(CONTEXT *ctx, struct cursor *cursor, struct packet *packet)
 	src = (__u64 *)&ip->saddr;
 	dst = (__u64 *)&ip->daddr;
 	payload = bpf_ntohs(ip->payload_len);
-	if (payload < cursor->left)
+	if (payload < cursor->left && (payload || !IS_JUMBO(ctx)))
 		cursor->left = payload;
 	packet->ip = ip;
 	packet->bare = 1;
@@ -323,7 +365,7 @@ static __always_inline int read_ordinary(const struct cursor *cursor,
 	if ((void *)(ports + 1) > cursor->end)
 		return 0;
 	if (family == 4) {
-		if (*(__u8 *)ip4 != 0x45 /* version 4, five words */ ||
+		if (*(__u8 *)ip4 != IPV4_PLAIN ||
 		    ip4->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_OFFSET) ||
 		    !is_ordinary(ip4->protocol, bpf_ntohs(ip4->tot_len),
 				 sizeof(*ip4) + sizeof(*ports)))
@@ -345,6 +387,7 @@ static __always_inline int read_ordinary(const struct cursor *cursor,
 		packet->dst_lo = dst[1];
 		packet->protocol = ip6->nexthdr;
 	}
+	packet->ip = cursor->at;
 	packet->ports = *ports;
 	packet->has_ports = 1;
 	return 1;

@@ -8,33 +8,31 @@
 #include <linux/bpf.h>
 
 #define CONTEXT struct __sk_buff
+#define IS_JUMBO(ctx) ((ctx)->len > 14 + 40 + 0xffff) /* Ethernet, IPv6 */
 
-#include "maps.h"
-#include "parse.h"
-#include "icmp.h"
-#include "key.h"
-#include "lookup.h"
-#include "forward_l2.h"
-#include "closer.h"
-#include "onlink.h"
 #include "count.h"
+#include "find.h"
+#include "flow.h"
+#include "forward.h"
+#include "key.h"
+#include "maps.h"
+#include "onlink.h"
+#include "parse.h"
 
-static __always_inline enum outcome return_family(struct __sk_buff *ctx,
-						  struct cursor *cursor,
-						  struct packet *packet,
-						  int family, __u64 bytes)
+#define TCX_NEXT (-1)
+#define TCX_DROP 2
+#define GROUP_BIT 1 /* of the first byte of a MAC address */
+
+static __always_inline enum outcome
+to_router(struct tables *tables, struct packet *packet, int family, __u64 bytes)
 {
-	struct tables *tables = current_tables();
 	struct service *service = 0;
 	struct owner *owner;
 	enum outcome outcome;
 
-	outcome = read_flow(ctx, cursor, packet, family);
-	if (outcome != UNDECIDED)
-		return outcome;
 	if (stays_on_link(packet, family))
 		return OUTCOME_ON_LINK;
-	if (packet->foreign || !tables)
+	if (packet->foreign)
 		return OUTCOME_NOT_VIP;
 	turn_round(packet, family);
 	outcome = find_service(tables, packet, &service, family);
@@ -59,18 +57,9 @@ static __always_inline enum outcome choose(struct __sk_buff *ctx, __u64 bytes)
 
 	if (outcome != UNDECIDED)
 		return outcome;
-	if (*(__u8 *)packet.eth->dst & 1)
+	if (*(__u8 *)packet.eth->dst & GROUP_BIT)
 		return OUTCOME_ON_LINK; /* to a group, not to a router */
-	outcome = read_ethertype(&cursor, &packet);
-	if (outcome != UNDECIDED)
-		return outcome;
-	if (packet.family == 4)
-		return settings.features & FEATURE_IPV4 ?
-			       return_family(ctx, &cursor, &packet, 4, bytes) :
-			       OUTCOME_NOT_VIP;
-	return settings.features & FEATURE_IPV6 ?
-		       return_family(ctx, &cursor, &packet, 6, bytes) :
-		       OUTCOME_NOT_VIP;
+	return decide_flow(to_router, ctx, &cursor, &packet, bytes);
 }
 
 SEC("tc")
@@ -79,8 +68,7 @@ int server(struct __sk_buff *skb)
 	enum outcome outcome = choose(skb, skb->len);
 
 	add(&outcomes, outcome, skb->len);
-	return verdict_of(outcome) == XDP_DROP ? 2 /* TCX_DROP */ :
-						 -1 /* TCX_NEXT */;
+	return verdict_of(outcome) == XDP_DROP ? TCX_DROP : TCX_NEXT;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

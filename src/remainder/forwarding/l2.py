@@ -1,7 +1,7 @@
 """Method ``l2``: rewrite the destination MAC and send the frame back out (DSR).
 
 Claim: 26d, 27d (distributing the packet to the identified server).
-Twin: bpf/forward_l2.h.
+Twin: bpf/forward.h, ``forward_l2``.
 The servers are on the balancer's segment, hold the VIP on their loopback, do
 not answer ARP for it, and reply to the client directly.
 """

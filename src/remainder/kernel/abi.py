@@ -26,6 +26,7 @@ class Feature(enum.IntFlag):
     ANY_PROTOCOL = 32
     ANY_ADDRESS = 64
     ECHO = 128
+    BUFFERS = 256
 
 
 class ServiceFlag(enum.IntFlag):
@@ -42,6 +43,9 @@ class OwnerFlag(enum.IntFlag):
     RESOLVED = 1
     SELF = 2
 
+
+LAYOUT_VERSION: Final = 2
+"""``enum layout``: the meaning of the tables.  A change of it counts it up."""
 
 PREFIXES: Final = 8
 """Ranges of the segment, of each family."""
@@ -82,6 +86,8 @@ OWNER: Final = np.dtype(
         ("pad", "u1"),
         ("counter", "<u4"),
         ("pad2", "<u4"),
+        ("via_hi", "<u8"),
+        ("via_lo", "<u8"),
     ]
 )
 
@@ -115,6 +121,7 @@ class Settings(ctypes.Structure):
     """Fixed at load."""
 
     _fields_ = (
+        ("layout", ctypes.c_uint32),
         ("features", ctypes.c_uint32),
         ("bucket_shift", ctypes.c_uint32),
         ("service_shift", ctypes.c_uint32),
@@ -123,6 +130,7 @@ class Settings(ctypes.Structure):
         ("owners_at", ctypes.c_uint32),
         ("slots", ctypes.c_uint32),
         ("owners", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
     )
 
 

@@ -128,6 +128,7 @@ def load(
     """
     layout = layout_of(capacity)
     settings = abi.Settings(
+        layout=abi.LAYOUT_VERSION,
         features=int(features),
         bucket_shift=index.shift_of(capacity.buckets),
         service_shift=index.shift_of(capacity.services),
@@ -146,6 +147,8 @@ def load(
         for name, kernel_map in (counters or {}).items():
             if counts_alike(kernel_map) and kernel_map.max_entries == entries[name]:
                 opened.reuse(name, kernel_map.fd)
+        if Feature.BUFFERS in features:
+            opened.take_buffers(program.entry)
         opened.load(program.entry)
         return Dataplane(
             role=role,
@@ -194,15 +197,18 @@ def from_pins(folder: Path, role: Role) -> Dataplane:
 
 
 def _is_of_this_build(folder: Path) -> bool:
-    sizes = {"live": ctypes.sizeof(abi.Live), "settings": ctypes.sizeof(abi.Settings)}
+    """Whether the pinned program reads its tables as this build writes them."""
     if not all((folder / name).exists() for name in _MAPS):
         return False
-    for name, size in sizes.items():
-        kernel_map = Map(libbpf.pinned(folder / name))
-        kernel_map.close()
-        if kernel_map.value_size != size:
-            return False
-    return True
+    settings = Map(libbpf.pinned(folder / "settings"))
+    try:
+        layout = abi.Settings.layout.size
+        return (
+            settings.value_size == ctypes.sizeof(abi.Settings)
+            and int.from_bytes(settings.lookup(0)[:layout], "little") == abi.LAYOUT_VERSION
+        )
+    finally:
+        settings.close()
 
 
 def unpin(folder: Path) -> None:

@@ -216,7 +216,7 @@ def _owners(
 ) -> npt.NDArray[np.void]:
     """The array of ``abi.OWNER``, made as its words: MAC and flags, then the counter."""
     found = [macs.get(address) if address is not None else None for address in addresses]
-    words = np.empty((len(names), 2), dtype="<u8")
+    words = np.zeros((len(names), abi.OWNER.itemsize // 8), dtype="<u8")
     words[:, 0] = [abi.raw(mac) | _RESOLVED if mac is not None else 0 for mac in found]
     words[:, 1] = [counters[name] for name in names]
     if node is not None:

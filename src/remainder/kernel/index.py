@@ -3,7 +3,7 @@
 Two levels ("hash and displace", Belazzougui, Botelho and Dietzfelbinger, ESA
 2009): the first hash names a bucket, the bucket's seed moves its services to
 free places of the second.  A hash map costs the data plane 22 ns, this about 4.
-Twin: bpf/lookup.h, ``probe``.
+Twin: bpf/find.h, ``probe``.
 """
 
 from __future__ import annotations

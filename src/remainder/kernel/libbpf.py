@@ -31,6 +31,7 @@ TCX_EGRESS: Final = 47
 XDP_FLAGS: Final = {"native": 1 << 2, "generic": 1 << 1}
 _LOG_BYTES: Final = 1 << 20
 _LIVE_FRAMES: Final = 1 << 1  # BPF_F_TEST_XDP_LIVE_FRAMES
+_XDP_HAS_FRAGS: Final = 1 << 5  # BPF_F_XDP_HAS_FRAGS
 _MAX_ERRNO: Final = 4095
 
 
@@ -167,6 +168,16 @@ class Object:
     def reuse(self, name: str, fd: int) -> None:
         """Use a map that exists already instead of making one."""
         _check(self._bpf.bpf_map__reuse_fd(self._map(name), fd), f"reusing map {name}")
+
+    def take_buffers(self, program: str) -> None:
+        """Let an XDP program be handed frames of several buffers (Linux 5.18)."""
+        pointer = self._program(program)
+        self._bpf.bpf_program__flags.restype = ctypes.c_uint32
+        flags = self._bpf.bpf_program__flags(pointer) | _XDP_HAS_FRAGS
+        _check(
+            self._bpf.bpf_program__set_flags(pointer, ctypes.c_uint32(flags)),
+            f"setting the flags of {program}",
+        )
 
     def load(self, program: str) -> None:
         """Verify and load.  Raises HostError with the verifier's last words."""
