@@ -26,8 +26,12 @@ settings.load_profile("remainder")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--update-golden`` writes the golden files anew, for a reviewer to read the difference."""
+    """``--update-golden`` writes the golden files anew, for a reviewer to read the difference.
+
+    ``--all`` boots for tests/machines whatever is tried before a release.
+    """
     parser.addoption("--update-golden", action="store_true", dest="update_golden")
+    parser.addoption("--all", action="store_true", dest="all_machines")
 
 
 @cache

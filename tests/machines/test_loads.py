@@ -21,6 +21,7 @@ from tests.machines.kernels import KERNELS
 pytestmark = [pytest.mark.machines, pytest.mark.slow, pytest.mark.timeout(900)]
 
 BOOT_LIMIT_S = 600
+TOLD_IN_FULL = 3
 
 
 @dataclass(frozen=True)
@@ -70,24 +71,31 @@ def _read(jobs: Path, compiler: str, version: str) -> Loads:
     )
 
 
+def told(answers: Loads) -> str:
+    """Each failed cell; what was said of the first few in full, since the rest say the same."""
+    return "\n".join(
+        f"{answers.where}: {row}" + (f": {why}" if number < TOLD_IN_FULL else "")
+        for number, (row, why) in enumerate(answers.failed.items())
+    )
+
+
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_every_role_loads_with_every_set_of_features(
     jobs: Path, kernel: str, compiler: str
 ) -> None:
     answers = loads(jobs, kernel)[compiler]
-    told = "".join(f"\n{answers.where}: {row}: {why}" for row, why in answers.failed.items())
 
     assert "" == answers.said
-    assert "" == told
+    assert not answers.failed, told(answers)
     assert [row.name for row in rows()] == answers.rows
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_objects_for_arm64_are_the_same_bytes(tmp_path: Path, compiler: str) -> None:
+def test_objects_for_arm64_are_the_same_bytes(jobs: Path, tmp_path: Path, compiler: str) -> None:
     """With the headers of Debian for arm64: what is compiled once runs on both."""
-    here = compilers.compile_into(tmp_path / "amd64", compiler)
-    there = compilers.compile_into(tmp_path / "arm64", compiler, architecture="arm64")
+    here = sorted((jobs / compiler / "remainder" / "bpf").glob("*.bpf.o"))
+    there = compilers.compile_into(tmp_path, compiler, architecture="arm64")
 
     assert [path.name for path in here] == [path.name for path in there]
     assert [] == [
