@@ -16,6 +16,7 @@ from functools import cache
 import pytest
 from hypothesis import settings
 
+from remainder.lab.patience import patience, patient
 from scripts.host import LACKS
 
 REQUIRE_ALL = os.environ.get("REMAINDER_REQUIRE_ALL", "0") not in ("", "0")
@@ -32,6 +33,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """
     parser.addoption("--update-golden", action="store_true", dest="update_golden")
     parser.addoption("--all", action="store_true", dest="all_machines")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where machines are slow every test gets its time, stretched as the lab's deadlines are."""
+    if patience() == 1:
+        return
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        usual_s = float(marker.args[0] if marker else config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(patient(usual_s)), append=False)
 
 
 @cache

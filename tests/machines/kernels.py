@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import lzma
 import re
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.machines import packages
+from tests.machines import emulator, packages
 from tests.machines.packages import BACKPORTS, BOOKWORM, SID, TRIXIE, Suite, Wanted
 
 _IMAGE: Final = "linux-image-amd64"
@@ -62,6 +63,9 @@ def _found(tree: Path) -> Kernel:
     (vmlinuz,) = [image for image in images if image.exists()]
     words = re.search(rb"#1 SMP\S* \S+ Debian (\S+)", _banner(vmlinuz))
     version = words[1].decode() if words else release
+    if not (modules / "modules.dep").exists():
+        depmod = emulator.command("kmod", name="depmod")
+        subprocess.run((*depmod, "-b", str(tree / "usr"), release), check=True)
     return Kernel(".".join(version.split(".")[:2]), release, version, vmlinuz, modules)
 
 

@@ -9,24 +9,27 @@ missing, qemu translates, ten to twenty times slower.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.machines import packages
+from tests.machines import emulator
 from tests.machines.kernels import Kernel, modules_for
-from tests.machines.packages import TRIXIE, Wanted
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CPUS: Final = 2
 MEMORY_MB: Final = 2048
 LINES_SHOWN: Final = 30
+_ENVIRONMENT: Final = (
+    "HOME=/root PYTHONDONTWRITEBYTECODE=1 "
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+)
 _BASE: Final = ("virtio_pci", "9p", "9pnet_virtio", "overlay")
 _ALIVE_S: Final = 30
 """With KVM a kernel is up in two; where it is not, KVM here is of no use to this kernel."""
@@ -49,12 +52,19 @@ mkdir -p run/job run/lock run/netns dev/pts dev/shm
 mount -t devpts pts dev/pts; mount -t tmpfs shm dev/shm; ln -sf /proc/self/fd dev/fd
 mount -t bpf bpf sys/fs/bpf; mount -t cgroup2 cgroup sys/fs/cgroup
 mount -t 9p -o $options,cache=none job run/job || echo "INIT: no job"
+mkdir -p lib/modules/$(uname -r); mount -o bind /host@modules@ lib/modules/$(uname -r)
 hostname guest; ip link set lo up
 : >run/job/alive
 chroot . /bin/sh /run/job/command >run/job/output 2>&1 </dev/null
 echo $? >run/job/status
 sync; echo o >/proc/sysrq-trigger; sleep 60
 """
+
+
+_MODPROBE: Final = """#!/bin/busybox sh
+exec /bin/busybox chroot /root @modprobe@ "$@"
+"""
+"""What the kernel itself calls, in the first root, when a module is needed."""
 
 
 class MachineError(Exception):
@@ -69,13 +79,6 @@ class Finished:
     output: str
     boot_s: float
     total_s: float
-
-
-@cache
-def emulator() -> Path:
-    """The tree of qemu, of Debian 13 on every host: that of Debian 12 knows no igb."""
-    wanted = Wanted(TRIXIE, ["qemu-system-x86", "busybox-static"], leave=["./usr/share/doc"])
-    return packages.unpacked("qemu", lambda: wanted)
 
 
 def has_kvm() -> bool:
@@ -96,7 +99,7 @@ def running(
     """A guest that runs a command of the shell, in this tree; killed at the end."""
     for name in ("alive", "status", "output"):
         (job / name).unlink(missing_ok=True)
-    script = f"cd {ROOT}\nexport HOME=/root PYTHONDONTWRITEBYTECODE=1\n{command}\n"
+    script = f"cd {ROOT}\nexport {_ENVIRONMENT}\n{command}\n"
     (job / "command").write_text(script, encoding="utf-8")
     (job / "initrd").write_bytes(initrd(kernel, modules))
     process = _start(kernel, job, more, "kvm" if has_kvm() else "tcg")
@@ -152,7 +155,7 @@ def _within(limit_s: float, path: Path, process: subprocess.Popen[bytes]) -> boo
 def _start(kernel: Kernel, job: Path, more: Sequence[str], how: str) -> subprocess.Popen[bytes]:
     accelerator = {"kvm": "kvm", "tcg": "tcg,thread=multi"}[how]
     words = "console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 nokaslr"
-    return start_qemu(
+    return emulator.start(
         "x86_64",
         "-M", "q35", "-accel", accelerator, "-cpu", "max",
         "-smp", str(CPUS), "-m", str(MEMORY_MB),
@@ -166,32 +169,18 @@ def _start(kernel: Kernel, job: Path, more: Sequence[str], how: str) -> subproce
     )  # fmt: skip
 
 
-def start_qemu(machine: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
-    """Qemu out of its tree, with the libraries of its tree."""
-    tree = emulator()
-    libraries = f"{tree}/usr/lib/x86_64-linux-gnu"
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            (
-                f"{tree}/lib64/ld-linux-x86-64.so.2", "--library-path", libraries,
-                f"{tree}/usr/bin/qemu-system-{machine}",
-                "-L", f"{tree}/usr/share/qemu", "-L", f"{tree}/usr/share/seabios",
-                "-nodefaults", "-no-reboot", "-display", "none",
-                *arguments,
-            ),
-            env={**os.environ, "QEMU_MODULE_DIR": f"{libraries}/qemu"},
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        )  # fmt: skip
-
-
 def initrd(kernel: Kernel, modules: Sequence[str]) -> bytes:
     """A first root: busybox, the modules in their order, and what mounts the second."""
     loaded = modules_for(kernel, [*_BASE, *modules])
     order = "".join(f"{name}.ko\n" for name, _ in loaded)
-    busybox = (emulator() / "usr" / "bin" / "busybox").read_bytes()
+    modprobe = shlex.join(emulator.command("kmod", name="modprobe"))
+    busybox = (emulator.tree() / "usr" / "bin" / "busybox").read_bytes()
     files = [
-        ("bin", None), ("modules", None),
-        ("bin/busybox", busybox), ("init", _INIT.encode()), ("modules/order", order.encode()),
+        ("bin", None), ("sbin", None), ("modules", None),
+        ("bin/busybox", busybox),
+        ("init", _INIT.replace("@modules@", str(kernel.modules)).encode()),
+        ("sbin/modprobe", _MODPROBE.replace("@modprobe@", modprobe).encode()),
+        ("modules/order", order.encode()),
         *((f"modules/{name}.ko", content) for name, content in loaded),
     ]  # fmt: skip
     return _cpio(files)

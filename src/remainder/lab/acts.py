@@ -17,6 +17,7 @@ from typing import Final
 
 from remainder.kernel.report import report
 from remainder.lab.balanced import Balanced
+from remainder.lab.patience import patient
 from remainder.lab.running import Running
 from remainder.lab.traffic import Session, hold_sessions, http_sessions, udp_exchanges
 from remainder.lab.witness import Witness, sessions_at, torn
@@ -216,7 +217,7 @@ def show_kill(
 
 def wait_until_published(scene: Balanced, plan: Plan, timeout_s: float = 10.0) -> None:
     """Return when the balancer's tables are those of the plan."""
-    deadline_s = time.monotonic() + timeout_s
+    deadline_s = time.monotonic() + patient(timeout_s)
     while report(scene.node)["fingerprint"]["tables"] != plan.fingerprint:
         if time.monotonic() > deadline_s:
             raise TimeoutError("the balancer did not publish the new file")

@@ -19,6 +19,7 @@ from remainder.fleet import member_plan
 from remainder.flow import Flow
 from remainder.kernel.report import report
 from remainder.lab.cluster import Cluster
+from remainder.lab.patience import patient
 from remainder.lab.traffic import Session, hold_sessions, http_sessions, udp_exchanges
 from remainder.lab.witness import sessions_at, torn
 from remainder.plan import Plan
@@ -155,7 +156,7 @@ def publish(
     """Write the file, and return when these members calculate by it."""
     path.write_text(text, encoding="utf-8")
     plan = plan_of(path)
-    deadline_s = time.monotonic() + timeout_s
+    deadline_s = time.monotonic() + patient(timeout_s)
     for name in names:
         while _report(scene, name)["fingerprint"]["tables"] != plan.fingerprint:
             if time.monotonic() > deadline_s:

@@ -23,6 +23,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 import remainder
 from remainder.errors import HostError
 from remainder.lab import namespaces
+from remainder.lab.patience import patient
 from remainder.lab.running import GRACE_S, MARK, Running, end, end_marked
 
 P = ParamSpec("P")
@@ -151,7 +152,7 @@ class Host:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=limit_s,
+                timeout=patient(limit_s),
                 env=self.environment(),
                 start_new_session=True,
                 check=False,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from remainder.errors import HostError
+from remainder.lab.patience import patient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,7 +104,7 @@ def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     try:
         thread.join()
     except BaseException:
-        thread.join(_FINISH_S)
+        thread.join(patient(_FINISH_S))
         raise
     if raised:
         raise raised[0]

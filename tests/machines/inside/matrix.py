@@ -44,9 +44,9 @@ TAKES: Final[dict[Role, Sequence[str]]] = {
 """What else a file may take; with both families and both kinds of key."""
 
 ALL_CODE: Final = (
-    Feature.SUM | Feature.HASH | Feature.ANY_PORT | Feature.ANY_PROTOCOL
-    | Feature.ANY_ADDRESS | Feature.ECHO
-)  # fmt: skip
+    Feature.SUM | Feature.HASH | Feature.ANY_PORT | Feature.ANY_PROTOCOL | Feature.ANY_ADDRESS
+)
+"""A program may know more than a file needs; pings are the balancer's alone to answer."""
 
 _VIP: Final = {4: "203.0.113.", 6: "2001:db8:113::"}
 _OWNER: Final = {4: "192.0.2.", 6: "2001:db8:2::"}
