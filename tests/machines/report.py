@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.machines.kernels import Kernel
+from tests.machines.machine import has_kvm
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "machines.md"
 BEGIN: Final = "<!-- results: written by ./test machines --all -->"
@@ -48,13 +49,14 @@ def processor() -> str:
     return found[1] if found else "an unnamed processor"
 
 
-def write(how: str, page: Path = PAGE) -> None:
+def write(page: Path = PAGE) -> None:
     """Replace what stands between the markers."""
     if not _notes:
         return
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
+    how = "with KVM" if has_kvm() else "without KVM"
     today = dt.datetime.now(dt.UTC).date().isoformat()
     said = f"{today}, {processor()}, {how}."
     body = "\n".join([BEGIN, "", said, "", *table(_notes, _kernels), "", END])
