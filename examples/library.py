@@ -27,7 +27,7 @@ def main() -> None:
 
     print("One packet, with its arithmetic:")
     decision = plan.where(remainder.parse_flow("198.51.100.7:1234", VIP))
-    print("  " + "\n  ".join(decision.lines))
+    print("  " + "\n  ".join(remainder.explain.lines(plan, decision)))
 
     clients = [
         remainder.parse_flow(f"198.51.100.{number}:{port}", VIP)
@@ -35,7 +35,7 @@ def main() -> None:
         for port in range(40000, 40020, 2)
     ]
     print(f"\n{len(clients):,} flows of 250 clients:")
-    for server, flows in sorted(Counter(plan.where(flow).server for flow in clients).items()):
+    for server, flows in sorted(Counter(plan.where(flow).owner for flow in clients).items()):
         print(f"  {server}  {flows:,}")
 
     print("\nOne more server would move:")
@@ -47,19 +47,18 @@ def main() -> None:
             )
             for servers in (config.service[0].servers, [*config.service[0].servers, s4])
         )
-        moved = sum(before.where(flow).server != after.where(flow).server for flow in clients)
+        moved = sum(before.where(flow).owner != after.where(flow).owner for flow in clients)
         print(f"  {table}  {moved / len(clients):.0%} of them")
 
     print("\nWhat is skewed about it:")
-    for skew in remainder.skews(config.service[0]):
+    for skew in remainder.skews(plan.choices[0].choice):
         print(f"  {skew.severity}: {skew.sentence}\n    {skew.arithmetic}")
 
     print("\nA whole frame, as the data plane treats it:")
-    own, s1 = bytes.fromhex("02005e005302"), bytes.fromhex("02005e005311")
+    node = remainder.Node(mac="02:00:5e:00:53:02", macs={"192.0.2.11": "02:00:5e:00:53:11"})
     frame = remainder.frame_of(
-        decision.flow, source_mac=bytes.fromhex("02005e005301"), destination_mac=own
+        decision.flow, source_mac="02:00:5e:00:53:01", destination_mac=node.mac
     )
-    node = remainder.Node(mac=own, macs={plan.services[0].servers[0].ip: s1})
     result = remainder.process(plan, node, frame)
     print(f"  {result.outcome}: {frame[:14].hex()} becomes {(result.frame or b'')[:14].hex()}")
 

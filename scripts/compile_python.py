@@ -3,7 +3,7 @@
 
 mypyc compiles the very source that Python would interpret, so the answer is
 the same, and where a compiler, Python's headers or mypyc are missing the source
-runs as it is.  Used by the build hook (hatch_build.py); by hand it needs
+runs as it is.  Used by the build hook (scripts/hatch_build.py); by hand it needs
 ``mypy[mypyc]``, which the extra ``test`` brings.
 
 ::

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from typing import Final
 
 DEBIAN_KEYS: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BPF_PROG_TYPE_XDP: Final = 6  # enum bpf_prog_type in linux/bpf.h
+FLOOR: Final = (6, 1)
+"""The oldest Linux that Remainder is tried on; src/remainder/kernel/refusal.py has it by role."""
 
 
 def lacks_root() -> str | None:
@@ -44,11 +47,22 @@ def lacks_root() -> str | None:
     return None
 
 
+def older(release: str) -> bool:
+    """Whether a kernel is older than the oldest that is tried; False if it does not say."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return found is not None and (int(found[1]), int(found[2])) < FLOOR
+
+
 def lacks_bpf() -> str | None:
     """Why BPF programs cannot be loaded and pinned here; None if they can."""
     no_root = lacks_root()
     if no_root:
         return no_root
+    if older(platform.release()):
+        return (
+            f"the kernel ({platform.release()}) is too old, Linux {FLOOR[0]}.{FLOOR[1]} or newer "
+            f"is needed; Debian 12, Ubuntu 24.04 and RHEL 10 have one"
+        )
     try:
         libbpf = ctypes.CDLL("libbpf.so.1")
     except OSError:

@@ -97,12 +97,13 @@ want_headers() {
 
 # What an installation is made from, and what was compiled of it.
 made_from() {
-	cat pyproject.toml hatch_build.py scripts/compile_python.py src/remainder/selection/walk.py
+	cat pyproject.toml packages/*/pyproject.toml scripts/hatch_build.py scripts/compile_python.py \
+		src/remainder/selection/walk.py
 	clang --version
 	find "$(headers)" src/remainder/selection/walk.*.so 2>/dev/null || true
 }
 
-# make_venv run|test: .venv holds the package and what it depends on, or also what tests it.
+# make_venv run|test: .venv holds the three packages and what they depend on, or also what tests them.
 make_venv() {
 	local what=$1 python home wanted package=.
 	[ "$what" = run ] || package=".[$what]"
@@ -121,7 +122,8 @@ make_venv() {
 	[ "$wanted" != "$(cat ".venv/installed-$what" 2>/dev/null)" ] || return 0
 	want_headers "$what"
 	say "installing Python packages into .venv (pip)"
-	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable "$package" </dev/null ||
+	.venv/bin/python -m pip install -qq --disable-pip-version-check \
+		--editable "$package" --editable packages/lab --editable packages/bench </dev/null ||
 		stop "pip could not install the package (see above); it needs PyPI, or a mirror set with pip config"
 	[ ! -r "$(headers)" ] || compgen -G "src/remainder/selection/walk.*.so" >/dev/null ||
 		say "the loop that fills tables runs uncompiled, slower, and its tests fail; .venv/bin/pip install -v -e . tells why"
@@ -130,16 +132,16 @@ make_venv() {
 
 have_objects() {
 	local source
-	for source in src/remainder/bpf/*.bpf.c; do
+	for source in src/*/bpf/*.bpf.c; do
 		[ -e "${source%.c}.o" ] || return 1
 	done
 }
 
-# The package looks for its objects beside the sources.
+# A package looks for its objects beside the sources.
 compile_bpf() {
 	local wanted
 	wanted=$({
-		cat src/remainder/bpf/*.[ch] scripts/compile_bpf.py
+		cat src/*/bpf/*.[ch] scripts/compile_bpf.py
 		clang --version
 	} | sha256sum)
 	if have_objects && [ "$wanted" = "$(cat .venv/compiled 2>/dev/null)" ]; then
@@ -169,5 +171,6 @@ prepare() {
 	# What sudo made is for the owner of the tree to go on with: ./test without it comes next.
 	# shellcheck disable=SC2046  # file names of our own, if any
 	[ "$EUID" -ne 0 ] || [ -O . ] ||
-		chown -Rh --reference=. .venv src/remainder/bpf/*.o $(compgen -G "src/remainder/selection/walk.*.so")
+		chown -Rh --reference=. .venv src/*/bpf/*.o $(compgen -G "src/*/bpf/objects.json") \
+		$(compgen -G "src/remainder/selection/walk.*.so")
 }

@@ -16,7 +16,7 @@ from functools import cache
 import pytest
 from hypothesis import settings
 
-from remainder.lab.patience import patience, patient
+from remainder_lab.patience import patience, patient
 from scripts.host import LACKS
 
 REQUIRE_ALL = os.environ.get("REMAINDER_REQUIRE_ALL", "0") not in ("", "0")

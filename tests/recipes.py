@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeVar
 
-from remainder.config import Service
+from remainder.choice import Choice
 from remainder.flow import WITH_PORTS, Address
 from remainder.plan import Plan
 from tests import frames as build
@@ -111,38 +111,40 @@ class Aim:
 
 def aims_of(plan: Plan) -> list[list[Aim]]:
     """For each service: what it takes, and what it should not take, about one in six."""
-    return [_aims_at(planned.service) for planned in plan.services]
+    return [_aims_at(planned.choice) for planned in plan.choices]
 
 
-def _aims_at(service: Service) -> list[Aim]:
-    ports = [80, 4000, 0, 443] if service.port_number is None else [service.port_number]
+def _aims_at(choice: Choice) -> list[Aim]:
+    match = choice.match
+    ports = [80, 4000, 0, 443] if match.port is None else [match.port]
     protocols = (
         [6, 17, *sorted(WITH_PORTS), *OTHER_PROTOCOLS]
-        if service.protocol_number is None
-        else [service.protocol_number]
+        if match.protocol is None
+        else [match.protocol]
     )
-    hits = [Aim(service.ip, port, protocol) for protocol in protocols for port in ports]
+    hits = [Aim(match.address, port, protocol) for protocol in protocols for port in ports]
     plainest = hits[0]
     misses = [
         replace(plainest, port=plainest.port ^ 1),
         replace(plainest, port=0),
         replace(plainest, protocol=17 if plainest.protocol == 6 else 6),
         replace(plainest, protocol=253),
-        replace(plainest, address=ELSEWHERE[service.ip.version]),
-        *(replace(plainest, address=address) for address in _half_alike(service)),
+        replace(plainest, address=ELSEWHERE[match.address.version]),
+        *(replace(plainest, address=address) for address in _half_alike(choice)),
     ]
     return hits * max(1, 5 * len(misses) // len(hits)) + misses
 
 
-def _half_alike(service: Service) -> list[Address]:
+def _half_alike(choice: Choice) -> list[Address]:
     """Addresses elsewhere with the low half of an IPv6 VIP, which is looked up in two words.
 
     Few of them meet the service's place in the index, so they are others for each service.
     """
-    if service.ip.version == 4:
+    vip = choice.match.address
+    if vip.version == 4:
         return []
-    chance = zlib.crc32(f"{service.name} {service.key}".encode())
-    return [IPv6Address(int(service.ip) ^ 1 << 64 + chance // of % 64) for of in (1, 64)]
+    chance = zlib.crc32(f"{choice.name} {choice.key}".encode())
+    return [IPv6Address(int(vip) ^ 1 << 64 + chance // of % 64) for of in (1, 64)]
 
 
 # --- frames

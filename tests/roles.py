@@ -1,4 +1,4 @@
-"""Cases of a balancer made into cases of a member and of a server on the way out."""
+"""Cases of a balancer made into cases of a member and of a sender."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from remainder._wire import DecidedError, ethernet
 from remainder.config import Cluster, Config, Member, ReturnPath, Router, Sender
 from remainder.fleet import member_plan, return_plan
 from remainder.flow import Address
 from remainder.plan import Plan
 from remainder.reference import Node
-from remainder.selection.key import parse_key
+from remainder.reference.parse import DecidedError, ethernet
 from tests.strategies import Case, cases
 
 OWN_MAC: Final = bytes.fromhex("02000000a001")
@@ -33,7 +32,7 @@ def member_cases(draw: st.DrawFn) -> Case:
     clusters = []
     for number, vip in enumerate(dict.fromkeys(item.vip for item in case.config.service)):
         service = next(item for item in case.config.service if item.vip == vip)
-        whole = not parse_key(service.key).reads_ports and draw(st.booleans())
+        whole = not service.key.reads_ports and draw(st.booleans())
         clusters.append(
             Cluster(
                 name=f"cluster-{number}",
@@ -108,11 +107,11 @@ def _solicitation(target: Address, draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def server_cases(draw: st.DrawFn) -> Case:
+def sender_cases(draw: st.DrawFn) -> Case:
     """What would be answers of the services go out; so do the requests, as flows of others."""
     case = draw(cases())
     first = case.config.service[0]
-    whole = not parse_key(first.key).reads_ports and draw(st.booleans())
+    whole = not first.key.reads_ports and draw(st.booleans())
     path = ReturnPath(
         name="back",
         key=first.key,

@@ -11,7 +11,7 @@ from remainder.config import Config, Server, Service
 from remainder.flow import Address, Flow
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
-from remainder.reference import Node, Result, process, read
+from remainder.reference import Node, Result, process, read_flow
 from tests import frames
 from tests.frames import ICMP_OF, Extension, extension
 
@@ -93,7 +93,7 @@ def outcome(packet: bytes, *, plan: Plan = PLAN, ethertype: int | None = None) -
 
 
 def flow_of(one: bytes) -> Flow:
-    flow = read(frames.to_balancer(one))
+    flow = read_flow(frames.to_balancer(one))
     assert flow is not None
     return flow
 

@@ -21,7 +21,7 @@ from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS, WITH_PORTS, Address, Flow
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
-from remainder.selection.key import FIELDS, PORT_FIELDS, parse_key
+from remainder.selection.key import FIELDS, PORT_FIELDS
 from remainder.validation import validate
 from tests import frames as build
 from tests import recipes
@@ -114,7 +114,7 @@ def configs(draw: st.DrawFn) -> Config:
             services.append(_service(draw, f"service-{len(services)}", vip, port, protocol))
     config = Config(service=services, secret=draw(st.sampled_from(SECRETS)))
     for number, service in enumerate(services):
-        if service.port == "any" and not parse_key(service.key).reads_ports and draw(st.booleans()):
+        if service.port is None and not service.key.reads_ports and draw(st.booleans()):
             config = _with_forwarded_fragments(config, number)
     return config
 
@@ -174,7 +174,11 @@ def plans() -> st.SearchStrategy[Plan]:
 
 def nodes(plan: Plan) -> st.SearchStrategy[Node]:
     """A balancer that has resolved all of the plan's servers, or all but a few."""
-    servers = list(dict.fromkeys(server.ip for one in plan.services for server in one.servers))
+    servers = list(
+        dict.fromkeys(
+            owner.address for one in plan.choices for owner in one.owners if owner.address
+        )
+    )
     macs = {address: build.mac(0x100 + number) for number, address in enumerate(servers)}
     some = st.lists(st.sampled_from(servers), min_size=1, max_size=3)
     return st.one_of(st.just([]), st.just([]), some).map(
@@ -215,7 +219,7 @@ class Case:
         services = "\n".join(f"    {_brief(service)}" for service in self.config.service)
         shown = "\n".join(f"    {frame.hex()}" for frame in self.frames[:FRAMES_SHOWN])
         return (
-            f"Case of secret {self.config.secret}, services\n{services}\n  resolved "
+            f"Case of secret {self.config.secret!r}, services\n{services}\n  resolved "
             f"{', '.join(map(str, self.node.macs))}\n  {len(self.frames)} frames, first\n{shown}"
         )
 

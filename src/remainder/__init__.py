@@ -16,59 +16,119 @@ The library needs no root and does no I/O but reading files::
     ... ''')
     >>> plan = remainder.make_plan(config)
     >>> decision = plan.where(remainder.parse_flow("198.51.100.7:1234", "203.0.113.10:80", "tcp"))
-    >>> decision.key, decision.slots, decision.slot, decision.server
+    >>> decision.key, decision.slots, decision.slot, decision.owner
     (6731060577, 2, 1, 's2')
-    >>> plan.services[0].table
+    >>> plan.choices[0].table
     array([0, 1], dtype=uint16)
 """
 
-from remainder.config import Balancer, Config, Server, Service
+from remainder import explain
+from remainder.choice import (
+    Choice,
+    Match,
+    Owner,
+    Written,
+    choice_of,
+    cluster_choices,
+    return_choices,
+)
+from remainder.config import (
+    Balancer,
+    Cluster,
+    Config,
+    Member,
+    ReturnPath,
+    Router,
+    Sender,
+    Server,
+    Service,
+    Vrrp,
+)
 from remainder.errors import ConfigError, Disagreement, HostError, RemainderError, Unsupported
+from remainder.file_schema import json_schema
+from remainder.fleet import Part, Tier, member_plan, nodes_of, parts_of, return_plan, tiers_of
 from remainder.flow import Address, Flow, parse_endpoint, parse_flow, parse_protocol
-from remainder.frame import frame_of
-from remainder.outcome import Outcome
-from remainder.plan import Decision, Plan, PlannedService, make_plan
-from remainder.reference import Node, Result, process
-from remainder.schema import json_schema
-from remainder.selection import ALGORITHMS, Table
+from remainder.lint.both_ways import Parting, partings
+from remainder.lint.skew import Skew, skews
+from remainder.observe.agreement import Comparison, Coverage, compare, coverage, difference
+from remainder.outcome import Outcome, Verdict
+from remainder.plan import Decision, Plan, PlannedChoice, Role, make_plan
+from remainder.reference import Node, Result, frame_of, process, read_flow
+from remainder.selection import ALGORITHMS, Algorithm, Table
 from remainder.selection.key import FIELDS, Key, parse_key
 from remainder.selection.siphash import siphash13
-from remainder.selection.skew import Skew, skews
 from remainder.sources.file import load, loads
+from remainder.validation import validate
+
+__version__ = "0.1.0"
 
 __all__ = [
     "ALGORITHMS",
     "FIELDS",
     "Address",
+    "Algorithm",
     "Balancer",
+    "Choice",
+    "Cluster",
+    "Comparison",
     "Config",
     "ConfigError",
+    "Coverage",
     "Decision",
     "Disagreement",
     "Flow",
     "HostError",
     "Key",
+    "Match",
+    "Member",
     "Node",
     "Outcome",
+    "Owner",
+    "Part",
+    "Parting",
     "Plan",
-    "PlannedService",
+    "PlannedChoice",
     "RemainderError",
     "Result",
+    "ReturnPath",
+    "Role",
+    "Router",
+    "Sender",
     "Server",
     "Service",
     "Skew",
     "Table",
+    "Tier",
     "Unsupported",
+    "Verdict",
+    "Vrrp",
+    "Written",
+    "__version__",
+    "choice_of",
+    "cluster_choices",
+    "compare",
+    "coverage",
+    "difference",
+    "explain",
     "frame_of",
     "json_schema",
     "load",
     "loads",
     "make_plan",
+    "member_plan",
+    "nodes_of",
     "parse_endpoint",
     "parse_flow",
     "parse_key",
     "parse_protocol",
+    "partings",
+    "parts_of",
     "process",
+    "read_flow",
+    "return_choices",
+    "return_plan",
     "siphash13",
     "skews",
+    "tiers_of",
+    "validate",
 ]

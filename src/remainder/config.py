@@ -1,22 +1,35 @@
 """What a user writes, as frozen values.
 
-Rule: text becomes values here, once, and everything behind trusts them.
+Rule: text becomes values here, once, and everything behind trusts them.  What is
+made by hand may be given as text too: ``Server(name="s1", address="192.0.2.11")``.
 The types are also the JSON schema for editors (``remainder schema``).
-Reading files is not done here, see sources/file.py.
+What each kind of text means is in values.py; reading files is done in sources/file.py.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import ip_address
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from remainder.errors import ConfigError
-from remainder.flow import PROTOCOLS, Address
+from remainder.flow import PROTOCOLS, Address, mac_of
 from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
+from remainder.selection.key import Key
+from remainder.values import (
+    KeyValue,
+    Mac,
+    MachineAddress,
+    MethodName,
+    Port,
+    Protocol,
+    Secret,
+    SharedAddress,
+    TableName,
+    fields_of,
+    settle,
+)
 
 MAX_SLOTS: Final = 1_048_576
 """Most slots of one service: keeps the kernel's 128-bit arithmetic inside 64-bit words."""
@@ -28,7 +41,6 @@ MAX_SERVICES: Final = 16_384
 MAX_SERVERS: Final = 16_384
 MAX_MEMBERS: Final = 1_024
 
-MAC_PATTERN: Final = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$(?!\n)"
 CLUSTER_MAC: Final = "03:00:5e:52:4d:44"
 """Locally administered, and a group address: switches send it everywhere."""
 
@@ -42,15 +54,12 @@ Name = Annotated[
         description="letters, digits, '.', '_' and '-', at most 63",
     ),
 ]
-AddressText = Annotated[str, Meta(max_length=60, description="an IPv4 or IPv6 address")]
-KeyText = Annotated[
-    str,
-    Meta(
-        max_length=200,
-        description="a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'",
-    ),
+_Address = Annotated[MachineAddress, Meta(description="an IPv4 or IPv6 address")]
+_Key = Annotated[
+    KeyValue,
+    Meta(description="a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'"),
 ]
-TableName = Annotated[str, Meta(max_length=60, description=f"one of {', '.join(ALGORITHMS)}")]
+_Table = Annotated[TableName, Meta(description=f"one of {', '.join(ALGORITHMS)}")]
 Slots = Annotated[
     int, Meta(ge=1, le=MAX_SLOTS, description="for maglev: a prime, 65537 if not given")
 ]
@@ -68,42 +77,32 @@ Mode = Annotated[
 ]
 
 
-@lru_cache(maxsize=65_536)
-def _parsed(text: str) -> Address:
-    """An address as a value; a large file asks for each many times."""
-    return ip_address(text)
-
-
-class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A machine that answers for a service (claim 1a)."""
 
     name: Name
-    address: AddressText
+    address: _Address
     weight: Weight = 1
 
-    def __post_init__(self) -> None:
-        _check_address("address", self.address)
+    if TYPE_CHECKING:
 
-    @property
-    def ip(self) -> Address:
-        """The address as a value."""
-        return _parsed(self.address)
+        def __init__(self, *, name: str, address: Address | str, weight: int = 1) -> None: ...
+
+    def __post_init__(self) -> None:
+        settle(self, _REACHED)
 
 
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A VIP, port and protocol, and the servers behind them."""
 
     name: Name
-    vip: AddressText
+    vip: _Address
     port: Annotated[
-        Annotated[int, Meta(ge=1, le=65535)] | Literal["any"],
-        Meta(description="destination port; any for all ports, and for protocols without"),
+        Port, Meta(description="destination port; any for all ports, and for protocols without")
     ]
-    protocol: Annotated[
-        str, Meta(max_length=60, description=f"'any' or one of {', '.join(PROTOCOLS)}")
-    ]
-    key: KeyText
-    table: TableName
+    protocol: Annotated[Protocol, Meta(description=f"'any' or one of {', '.join(PROTOCOLS)}")]
+    key: _Key
+    table: _Table
     servers: Annotated[
         list[Server],
         Meta(
@@ -112,30 +111,46 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="who can own slots; modulo goes by their order",
         ),
     ]
-    method: Annotated[str, Meta(max_length=60, description=f"one of {', '.join(METHODS)}")] = "l2"
+    method: Annotated[MethodName, Meta(description=f"one of {', '.join(METHODS)}")] = "l2"
     slots: Slots | None = None
     fragments: Fragments = "drop"
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            vip: Address | str,
+            port: int | Literal["any"] | None,
+            protocol: int | str | None,
+            key: Key | str,
+            table: str,
+            servers: list[Server],
+            method: str = "l2",
+            slots: int | None = None,
+            fragments: Fragments = "drop",
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        _check_address("vip", self.vip)
+        settle(self, _SERVICE)
 
     @property
-    def ip(self) -> Address:
-        """The VIP as a value."""
-        return _parsed(self.vip)
-
-    @property
-    def protocol_number(self) -> int | None:
-        """IANA number; None for ``any``."""
-        return None if self.protocol == "any" else PROTOCOLS[self.protocol]
-
-    @property
-    def port_number(self) -> int | None:
-        """None for ``any``."""
-        return None if self.port == "any" else self.port
+    def owners(self) -> list[Server]:
+        """Who can own slots."""
+        return self.servers
 
 
-class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+_REACHED: Final = fields_of(address=MachineAddress)
+_CHOOSING: Final = fields_of(key=KeyValue, table=TableName)
+_SERVICE: Final = _CHOOSING + fields_of(
+    vip=MachineAddress, port=Port, protocol=Protocol, method=MethodName
+)
+_CLUSTER: Final = _CHOOSING + fields_of(address=SharedAddress, mac=Mac)
+_CONFIG: Final = fields_of(secret=Secret)
+
+
+class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A node that balances: found by its name (``--node``, else the host name)."""
 
     name: Name
@@ -158,7 +173,7 @@ class Vrrp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1.0
 
 
-class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A node of a cluster that selects itself: keeps the packets it owns, leaves the others."""
 
     name: Name
@@ -172,44 +187,61 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Name
     address: Annotated[
-        str,
-        Meta(
-            max_length=60,
-            description="the shared address, or any: packets through the members, to wherever",
-        ),
+        SharedAddress,
+        Meta(description="the shared address, or any: packets through the members, to wherever"),
     ]
-    key: KeyText
-    table: TableName
+    key: _Key
+    table: _Table
     members: Annotated[
         list[Member],
         Meta(min_length=1, max_length=MAX_MEMBERS, description="who can own slots"),
     ]
-    mac: Annotated[
-        str, Meta(pattern=MAC_PATTERN, description="the MAC address that reaches every member")
-    ] = CLUSTER_MAC
+    mac: Annotated[Mac, Meta(description="the MAC address that reaches every member")] = mac_of(
+        CLUSTER_MAC
+    )
     slots: Slots | None = None
     fragments: Fragments = "drop"
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            address: Address | str | None,
+            key: Key | str,
+            table: str,
+            members: list[Member],
+            mac: bytes | str = CLUSTER_MAC,
+            slots: int | None = None,
+            fragments: Fragments = "drop",
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        if self.address != "any":
-            _check_address("address", self.address)
+        settle(self, _CLUSTER)
 
     @property
-    def ip(self) -> Address | None:
-        """The shared address as a value; None for ``any``."""
-        return None if self.address == "any" else _parsed(self.address)
-
-    @property
-    def mac_bytes(self) -> bytes:
-        """The MAC address as six bytes."""
-        return bytes.fromhex(self.mac.replace(":", ""))
+    def owners(self) -> list[Member]:
+        """Who can own slots."""
+        return self.members
 
 
-class Router(Server, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A router or proxy that servers send through."""
+class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A router or proxy that senders send through."""
+
+    name: Name
+    address: _Address
+    weight: Weight = 1
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, name: str, address: Address | str, weight: int = 1) -> None: ...
+
+    def __post_init__(self) -> None:
+        settle(self, _REACHED)
 
 
-class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A node that chooses the router for what it sends."""
 
     name: Name
@@ -225,8 +257,8 @@ class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     name: Name
-    key: KeyText
-    table: TableName
+    key: _Key
+    table: _Table
     routers: Annotated[
         list[Router], Meta(min_length=1, max_length=MAX_SERVERS, description="who can own slots")
     ]
@@ -240,9 +272,36 @@ class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     slots: Slots | None = None
     fragments: Fragments = "drop"
 
+    if TYPE_CHECKING:
 
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        def __init__(
+            self,
+            *,
+            name: str,
+            key: Key | str,
+            table: str,
+            routers: list[Router],
+            senders: list[Sender],
+            services: list[str] = ...,
+            others: bool = False,
+            slots: int | None = None,
+            fragments: Fragments = "drop",
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        settle(self, _CHOOSING)
+
+    @property
+    def owners(self) -> list[Router]:
+        """Who can own slots."""
+        return self.routers
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The whole file."""
+
+    # dict: ``validate`` notes there that the rules between the fields hold, once.  What
+    # ``replace`` makes does not have the note, and is looked at again.
 
     service: Annotated[
         list[Service], Meta(max_length=MAX_SERVICES, description="one [[service]] for each")
@@ -257,17 +316,29 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     return_path: Annotated[
         list[ReturnPath], Meta(description="one [[return_path]] for each set of routers")
     ] = []
-    secret: Annotated[str, Meta(description="32 hexadecimal digits, for hash(...) keys")] | None = (
-        None
-    )
+    secret: (
+        Annotated[Secret, Meta(description="32 hexadecimal digits, for hash(...) keys")] | None
+    ) = None
     secret_file: (
         Annotated[str, Meta(max_length=255, description="a file that holds the secret")] | None
     ) = None
 
-    @property
-    def secret_bytes(self) -> bytes | None:
-        """The 16 bytes of the secret, if there is one."""
-        return bytes.fromhex(self.secret) if self.secret is not None else None
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            service: list[Service] = ...,
+            balancer: list[Balancer] = ...,
+            vrrp: Vrrp | None = None,
+            cluster: list[Cluster] = ...,
+            return_path: list[ReturnPath] = ...,
+            secret: bytes | str | None = None,
+            secret_file: str | None = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        settle(self, _CONFIG)
 
     def balancer_named(self, node: str) -> Balancer | None:
         """This node's section; None if the file has no balancer sections at all.
@@ -282,32 +353,4 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         names = ", ".join(candidate.name for candidate in self.balancer)
         raise ConfigError(
             "balancer", f"no node is named {node!r}, the file has {names}; say which with --node"
-        )
-
-
-_BROADCAST: Final = ip_address("255.255.255.255")
-
-
-def _check_address(field: str, text: str) -> None:
-    """Raise ValueError, ``FIELD: what is wrong``, unless a machine can have the address."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        raise ValueError(
-            f"{field}: {text!r} is no IPv4 or IPv6 address; "
-            f"write one like '192.0.2.11' or '2001:db8::11'"
-        ) from None
-    if getattr(address, "scope_id", None):
-        raise ValueError(f"{field}: {text} has a zone; write the address without '%' and the rest")
-    if getattr(address, "ipv4_mapped", None):
-        raise ValueError(f"{field}: {text} is an IPv4 address in IPv6 clothes; write it as IPv4")
-    if (
-        address.is_multicast
-        or address.is_unspecified
-        or address.is_loopback
-        or address == _BROADCAST
-    ):
-        raise ValueError(
-            f"{field}: {text} is no address that one machine can be reached at; "
-            f"write a unicast address"
         )

@@ -17,10 +17,11 @@ class RemainderError(Exception):
     """Everything this library raises on purpose."""
 
 
-class ConfigError(RemainderError):
+class ConfigError(RemainderError, ValueError):
     """Something a user wrote is wrong.
 
     ``where`` is the place, like ``service[1].servers[0].address``.
+    It is a ValueError too: so a decoder takes it for what it is and adds the place.
     """
 
     def __init__(self, where: str, problem: str) -> None:
@@ -31,6 +32,9 @@ class ConfigError(RemainderError):
 
 class HostError(RemainderError):
     """This machine lacks something, or refused; the message says what to do next."""
+
+    errno: int = 0
+    """The kernel's number of the error behind it; 0 if there is none."""
 
 
 class Unsupported(HostError):

@@ -1,8 +1,8 @@
 """Which part of the file is whose: a node finds its part by its name.
 
 Claims: 15, 28, 34, 42, 44, 47 (several parties do the same calculation).
-Rule: pure; the same file on every node.  ``selection`` never learns who asks:
-clusters and return paths become plans of the same shape as the balancer's.
+Rule: pure; the same file on every node.  Clusters and return paths become plans of
+the same shape as the balancer's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from remainder.choice import cluster_choices, return_choices
 from remainder.config import Cluster, Config, ReturnPath
 from remainder.errors import ConfigError
-from remainder.plan import ANY_ADDRESS, Claim, Owner, Plan, Role, make_plan, plan_service
+from remainder.plan import Plan, Role, make_plan, plan_choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,80 +74,37 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
             interface=member.interface,
             mode=member.mode,
             plan=member_plan(config, clusters, node=node),
-            cluster_mac=clusters[0].mac_bytes,
+            cluster_mac=clusters[0].mac,
         )
     paths = [
         path for path in config.return_path if node in {sender.name for sender in path.senders}
     ]
     if paths:
         sender = next(sender for sender in paths[0].senders if sender.name == node)
-        yield Part(role="server", interface=sender.interface, plan=return_plan(config, paths))
+        yield Part(role="sender", interface=sender.interface, plan=return_plan(config, paths))
 
 
 def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = None) -> Plan:
     """What the members of some clusters calculate; ``node`` is the one that asks."""
     return Plan(
-        services=tuple(plan_service(claim) for cluster in clusters for claim in _shared(cluster)),
-        secret=config.secret_bytes,
+        choices=tuple(
+            plan_choice(choice) for cluster in clusters for choice in cluster_choices(cluster)
+        ),
+        secret=config.secret,
         role="member",
         node=node,
     )
 
 
 def return_plan(config: Config, paths: list[ReturnPath]) -> Plan:
-    """What servers calculate for what they send, on the flow of the way in."""
+    """What senders calculate for what they send, on the flow of the way in."""
     return Plan(
-        services=tuple(plan_service(claim) for path in paths for claim in _returned(path, config)),
-        secret=config.secret_bytes,
-        role="server",
+        choices=tuple(
+            plan_choice(choice) for path in paths for choice in return_choices(path, config.service)
+        ),
+        secret=config.secret,
+        role="sender",
     )
-
-
-def _shared(cluster: Cluster) -> Iterator[Claim]:
-    owners = [Owner(name=member.name, weight=member.weight) for member in cluster.members]
-    addresses = ANY_ADDRESS.values() if cluster.ip is None else (cluster.ip,)
-    for address in addresses:
-        yield Claim(
-            name=cluster.name if cluster.ip else f"{cluster.name}/ipv{address.version}",
-            ip=address,
-            port_number=None,
-            protocol_number=None,
-            key=cluster.key,
-            table=cluster.table,
-            slots=cluster.slots,
-            servers=owners,
-            method="l2",
-            fragments=cluster.fragments,
-        )
-
-
-def _returned(path: ReturnPath, config: Config) -> Iterator[Claim]:
-    owners = [
-        Owner(name=router.name, weight=router.weight, ip=router.ip) for router in path.routers
-    ]
-    meant = [
-        (f"{path.name}/{service.name}", service.ip, service.port_number, service.protocol_number)
-        for service in config.service
-        if not path.services or service.name in path.services
-    ]
-    if path.others:
-        meant += [
-            (f"{path.name}/ipv{version}", address, None, None)
-            for version, address in ANY_ADDRESS.items()
-        ]
-    for name, address, port, protocol in meant:
-        yield Claim(
-            name=name,
-            ip=address,
-            port_number=port,
-            protocol_number=protocol,
-            key=path.key,
-            table=path.table,
-            slots=path.slots,
-            servers=owners,
-            method="l2",
-            fragments=path.fragments,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

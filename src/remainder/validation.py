@@ -6,10 +6,9 @@ was wanted and what to do next.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from difflib import get_close_matches
-from math import gcd
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Final
 
 from remainder.config import (
     MAX_SLOTS,
@@ -18,30 +17,30 @@ from remainder.config import (
     Config,
     Member,
     ReturnPath,
-    Router,
-    Server,
     Service,
 )
 from remainder.errors import ConfigError
-from remainder.flow import PROTOCOLS, WITH_PORTS, Address
-from remainder.forwarding import METHODS
-from remainder.selection import ALGORITHMS, DEFAULT_SLOTS
-from remainder.selection.key import parse_key
+from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Address, protocol_name
+from remainder.selection import slots_of
 from remainder.selection.maglev import is_prime
+
+_VALID: Final = "valid"
+"""The note that a config has passed, in its dictionary."""
 
 
 def validate(config: Config) -> None:
-    """Check what no single field shows.  Raises ConfigError naming the place."""
-    _validate_secret(config)
+    """Check what no single field shows, once.  Raises ConfigError naming the place."""
+    if _VALID in config.__dict__:
+        return
     if not config.service and not config.cluster:
         raise ConfigError("", "'service' is missing; add a [[service]]")
     for kind in ("balancer", "service", "cluster", "return_path"):
         _unique(kind, [section.name for section in getattr(config, kind)])
-    vips = {service.ip for service in config.service}
+    vips = {service.vip for service in config.service}
     slots = 0
     for number, service in enumerate(config.service):
         slots += _validate_service(f"service[{number}]", service, vips, config=config)
-    _validate_claims(config)
+    _validate_matches(config)
     for number, service in enumerate(config.service):
         _validate_fragments(f"service[{number}]", service, config)
     for number, cluster in enumerate(config.cluster):
@@ -60,6 +59,7 @@ def validate(config: Config) -> None:
             f"the tables need {slots:,} slots together, {MAX_SLOTS_IN_FILE:,} is the most; "
             f"give the services fewer slots",
         )
+    config.__dict__[_VALID] = True
 
 
 def _validate_service(where: str, service: Service, vips: set[Address], *, config: Config) -> int:
@@ -69,18 +69,18 @@ def _validate_service(where: str, service: Service, vips: set[Address], *, confi
     return _validate_choice(where, service, "servers", config)
 
 
-def _validate_claims(config: Config) -> None:
-    claimed: dict[tuple[Address, int | None, int | None], str] = {}
+def _validate_matches(config: Config) -> None:
+    taken: dict[tuple[Address, int | None, int | None], str] = {}
     for number, service in enumerate(config.service):
-        claim = (service.ip, service.port_number, service.protocol_number)
-        if claim in claimed:
+        match = (service.vip, service.port, service.protocol)
+        if match in taken:
             raise ConfigError(
                 f"service[{number}]",
-                f"{service.vip} port {service.port} {service.protocol} is taken by service "
-                f"{claimed[claim]!r} already and a packet can have one service only; "
+                f"{service.vip} port {_or_any(service.port)} {_protocol(service)} is taken by "
+                f"service {taken[match]!r} already and a packet can have one service only; "
                 f"give another port or protocol, or put the servers into one service",
             )
-        claimed[claim] = service.name
+        taken[match] = service.name
 
 
 def _validate_cluster(where: str, cluster: Cluster, config: Config) -> int:
@@ -90,22 +90,23 @@ def _validate_cluster(where: str, cluster: Cluster, config: Config) -> int:
     for number, other in enumerate(config.cluster):
         if other is cluster:
             continue
-        if other.ip == cluster.ip and f"cluster[{number}]" < where:
+        if other.address == cluster.address and f"cluster[{number}]" < where:
             raise ConfigError(
                 f"{where}.address",
-                f"{cluster.address} is shared by cluster {other.name!r} already; "
+                f"{_or_any(cluster.address)} is shared by cluster {other.name!r} already; "
                 f"put the members into one cluster",
             )
-        if other.mac_bytes != cluster.mac_bytes and names & {item.name for item in other.members}:
+        if other.mac != cluster.mac and names & {item.name for item in other.members}:
             raise ConfigError(
                 f"{where}.mac",
-                f"{cluster.mac} came, but cluster {other.name!r} has members of the same name and "
-                f"{other.mac}; a node listens to one such address, write the same in both",
+                f"{cluster.mac.hex(':')} came, but cluster {other.name!r} has members of the same "
+                f"name and {other.mac.hex(':')}; a node listens to one such address, "
+                f"write the same in both",
             )
         for member in cluster.members:
             _same_place(f"{where}.members", member, other)
     for service in config.service:
-        if service.ip == cluster.ip:
+        if service.vip == cluster.address:
             raise ConfigError(
                 f"{where}.address",
                 f"{cluster.address} is the VIP of service {service.name!r}; "
@@ -139,8 +140,9 @@ def _validate_return_path(where: str, path: ReturnPath, config: Config) -> int:
                 f"{where}.services[{number}]",
                 f"{name!r} is no service of this file, it has {', '.join(known) or 'none'}",
             )
+    vips = {service.vip for service in config.service}
     for number, router in enumerate(path.routers):
-        if router.ip in {service.ip for service in config.service}:
+        if router.address in vips:
             raise ConfigError(
                 f"{where}.routers[{number}].address",
                 f"{router.address} is a VIP; write the router's own address",
@@ -153,134 +155,112 @@ def _validate_choice(
     where: str, choice: Service | Cluster | ReturnPath, owners: str, config: Config
 ) -> int:
     """Key, table and owners, the same for whoever asks; returns the slots."""
-    _one_of(f"{where}.table", choice.table, tuple(ALGORITHMS))
     if choice.table == "modulo" and choice.slots is not None:
         raise ConfigError(
             f"{where}.slots",
             f"slots = {choice.slots} came, but the slots of modulo are its {owners} times their "
             f"weights; leave slots away, or use table = 'maglev'",
         )
-    if choice.slots is not None and not is_prime(choice.slots):
+    if choice.slots is not None and not _is_prime(choice.slots):
         raise ConfigError(
             f"{where}.slots",
             f"{choice.slots} is not a prime, maglev needs one; 65537 is a good choice",
         )
-    those: list[Server | Member | Router] = list(getattr(choice, owners))
-    _unique(f"{where}.{owners}", [owner.name for owner in those])
-    if not any(owner.weight for owner in those):
+    weights = [owner.weight for owner in choice.owners]
+    _unique(f"{where}.{owners}", [owner.name for owner in choice.owners])
+    if not any(weights):
         raise ConfigError(
             f"{where}.{owners}",
             f"every weight is 0, nobody would own a slot; "
             f"give one {owners.removesuffix('s')} a weight",
         )
-    total = slots_of(choice.table, [owner.weight for owner in those], choice.slots)
+    total = slots_of(choice.table, weights, choice.slots)
     if total > MAX_SLOTS:
         raise ConfigError(
             f"{where}.{owners}",
             f"{total:,} slots are needed, {MAX_SLOTS:,} is the most; lower the weights",
         )
-    if (owning := sum(1 for owner in those if owner.weight)) > total:
+    if (owning := sum(1 for weight in weights if weight)) > total:
         raise ConfigError(
             f"{where}.slots",
             f"{total:,} slots cannot hold {owning:,} {owners}; choose a larger prime",
         )
-    key = parse_key(choice.key, f"{where}.key")
-    if key.hashed and config.secret is None:
+    if choice.key.hashed and config.secret is None:
         raise ConfigError(
             f"{where}.key",
-            f'{choice.key!r} is a hash and needs a secret; put secret = "…" (32 hexadecimal '
+            f'{str(choice.key)!r} is a hash and needs a secret; put secret = "…" (32 hexadecimal '
             f'digits, `openssl rand -hex 16`) or secret_file = "…" at the top of the file',
         )
-    if choice.fragments == "forward" and key.reads_ports:
+    if choice.fragments == "forward" and choice.key.reads_ports:
         raise ConfigError(
             f"{where}.fragments",
-            f"'forward' needs a key without ports, but {choice.key!r} came: "
+            f"'forward' needs a key without ports, but {str(choice.key)!r} came: "
             f"a later fragment carries none; use e.g. 'src_ip + dst_ip'",
         )
     return total
 
 
-def slots_of(table: str, weights: list[int], slots: int | None) -> int:
-    """How many slots a table will have."""
-    if table == "modulo":
-        return sum(weights) // max(gcd(*weights), 1)
-    return slots or DEFAULT_SLOTS
-
-
-def secret_problem(secret: str) -> str | None:
-    """What is wrong with the text of a secret, without telling it; None if nothing is."""
-    if re.fullmatch(r"[0-9A-Fa-f]{32}", secret):
-        return None
-    strangers = bool(re.search(r"[^0-9A-Fa-f]", secret))
-    what = "characters" if strangers else "hexadecimal digits"
-    return (
-        f"{len(secret)} {what} came, wanted 32 hexadecimal digits; "
-        f"`openssl rand -hex 16` makes some"
-    )
-
-
-def _validate_secret(config: Config) -> None:
-    if config.secret is not None and (problem := secret_problem(config.secret)):
-        raise ConfigError("secret", problem)
-
-
 def _validate_words(where: str, service: Service) -> None:
-    _one_of(f"{where}.protocol", service.protocol, ("any", *PROTOCOLS))
-    _one_of(f"{where}.method", service.method, tuple(METHODS))
-    number = service.protocol_number
-    if service.port != "any" and number is not None and number not in WITH_PORTS:
+    number = service.protocol
+    if service.port is not None and number is not None and number not in WITH_PORTS:
         raise ConfigError(
             f"{where}.port",
-            f'{service.protocol} has no ports, but port {service.port} came; write port = "any"',
+            f'{_protocol(service)} has no ports, but port {service.port} came; write port = "any"',
         )
-    wrong_family = {("icmp", 6): "icmpv6", ("icmpv6", 4): "icmp"}.get(
-        (service.protocol, service.ip.version)
-    )
-    if wrong_family:
+    right = {(ICMP, 6): ICMPV6, (ICMPV6, 4): ICMP}.get((number or 0, service.vip.version))
+    if right:
         raise ConfigError(
             f"{where}.protocol",
-            f"{service.protocol} is not carried by IPv{service.ip.version}; "
-            f"for {service.vip} write {wrong_family!r}",
+            f"{_protocol(service)} is not carried by IPv{service.vip.version}; "
+            f"for {service.vip} write {protocol_name(right)!r}",
         )
 
 
-def _one_of(where: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        near = "".join(f" (did you mean {word!r}?)" for word in get_close_matches(value, known, 1))
-        raise ConfigError(where, f"{value!r} came{near}, wanted one of {', '.join(known)}")
+def _or_any(value: object) -> str:
+    """As it stands in the file."""
+    return "any" if value is None else str(value)
+
+
+def _protocol(service: Service) -> str:
+    return "any" if service.protocol is None else protocol_name(service.protocol)
+
+
+_is_prime = cache(is_prime)  # a file has few sizes of tables
 
 
 def _validate_servers(where: str, service: Service, vips: set[Address]) -> None:
     seen: dict[Address, str] = {}
     for number, server in enumerate(service.servers):
+        address = server.address
+        if type(address) is type(service.vip) and address not in vips and address not in seen:
+            seen[address] = server.name
+            continue
         place = f"{where}.servers[{number}].address"
-        if server.ip.version != service.ip.version:
+        if address.version != service.vip.version:
             raise ConfigError(
                 place,
-                f"{server.address} is IPv{server.ip.version}, but the VIP {service.vip} is "
-                f"IPv{service.ip.version} and method {service.method} needs one family; "
+                f"{server.address} is IPv{address.version}, but the VIP {service.vip} is "
+                f"IPv{service.vip.version} and method {service.method} needs one family; "
                 f"put this server into a service of its own family",
             )
-        if server.ip in vips:
+        if address in vips:
             raise ConfigError(
                 place,
                 f"{server.address} is a VIP; a server is named by its own address "
                 f"and has the VIP on its loopback; write its own address",
             )
-        if server.ip in seen:
-            raise ConfigError(
-                place,
-                f"{server.address} is server {seen[server.ip]!r} already; "
-                f"give one server a larger weight instead",
-            )
-        seen[server.ip] = server.name
+        raise ConfigError(
+            place,
+            f"{server.address} is server {seen[address]!r} already; "
+            f"give one server a larger weight instead",
+        )
 
 
 def _validate_fragments(where: str, service: Service, config: Config) -> None:
     """Fragments may be forwarded only where they surely meet their session's server."""
     if service.fragments != "forward":
         return
-    if service.port != "any":
+    if service.port is not None:
         raise ConfigError(
             f"{where}.fragments",
             f"'forward' needs port = \"any\", but port {service.port} came: "
@@ -301,13 +281,15 @@ def _more_specific(service: Service, config: Config) -> Iterator[Service]:
     fragment carries its protocol.
     """
     for other in config.service:
-        if other.ip != service.ip or other.port == "any":
+        if other.vip != service.vip or other.port is None:
             continue
-        if other.protocol == service.protocol or "any" in (other.protocol, service.protocol):
+        if other.protocol == service.protocol or None in (other.protocol, service.protocol):
             yield other
 
 
-def _unique(where: str, names: list[str]) -> None:
+def _unique(where: str, names: Sequence[str]) -> None:
+    if len(set(names)) == len(names):
+        return
     seen: set[str] = set()
     for number, name in enumerate(names):
         if name in seen:

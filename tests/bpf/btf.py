@@ -63,7 +63,7 @@ class Btf:
             return self._size(found.size_or_type)
         if found.kind == _ARRAY:
             element, _, count = struct.unpack("<III", found.body)
-            return self._size(element) * count
+            return self._size(element) * int(count)
         return 8 if found.kind == _POINTER else found.size_or_type
 
     def enum(self, name: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ from remainder.plan import Plan
 from remainder.reference import Node, Result
 
 XDP = {1: "drop", 2: "pass", 3: "tx"}
-VERDICTS = {"balancer": XDP, "member": XDP, "server": {2: "drop", 0xFF: "pass"}}
+VERDICTS = {"balancer": XDP, "member": XDP, "sender": {2: "drop", 0xFF: "pass"}}
 
 
 SERVED = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,8 +29,9 @@ def btf() -> Btf:
     ("name", "dtype"),
     [("service", abi.SERVICE), ("tables", abi.TABLES), ("owner", abi.OWNER), ("count", abi.COUNT)],
 )
-def test_arrays_have_the_layout_of_the_kernel(btf: Btf, name: str, dtype: np.dtype) -> None:
+def test_arrays_have_the_layout_of_the_kernel(btf: Btf, name: str, dtype: np.dtype[Any]) -> None:
     """Offsets and sizes of every field are the compiler's, and nothing is hidden between."""
+    assert dtype.fields is not None
     fields = [(field, offset, kind.itemsize) for field, (kind, offset, *_) in dtype.fields.items()]
 
     assert (dtype.itemsize, fields) == btf.layout(name)

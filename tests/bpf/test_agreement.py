@@ -13,7 +13,7 @@ from remainder.kernel.abi import Feature
 from remainder.outcome import Outcome
 from remainder.reference import process
 from tests.bpf.kernel import kernel
-from tests.roles import member_cases, server_cases
+from tests.roles import member_cases, sender_cases
 from tests.strategies import Case, cases
 
 pytestmark = [pytest.mark.bpf, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -54,8 +54,8 @@ ROLES = {
             Outcome.ON_LINK,
         },
     ),
-    "server": (
-        server_cases(),
+    "sender": (
+        sender_cases(),
         CASES // 3,
         6_000,
         {
@@ -87,7 +87,7 @@ def test_kernel_and_reference_agree(role: str, capsys: pytest.CaptureFixture[str
     )
     @given(case=some, more=st.sampled_from([Feature(0), SPARE, Feature.BUFFERS]))
     def agree(case: Case, more: Feature) -> None:
-        if role == "server":  # which is no XDP program
+        if role == "sender":  # which is no XDP program
             more &= ~Feature.BUFFERS
         with kernel(case.plan, case.node, more=more) as running:
             for frame in case.frames:
@@ -99,7 +99,7 @@ def test_kernel_and_reference_agree(role: str, capsys: pytest.CaptureFixture[str
                 assert expected.outcome == actual.outcome
                 assert expected.frame == actual.frame
                 if expected.outcome in OWNED:
-                    assert (expected.service, expected.server) == (actual.service, actual.server)
+                    assert (expected.choice, expected.owner) == (actual.choice, actual.owner)
 
     agree()
     with capsys.disabled():

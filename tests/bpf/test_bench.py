@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from remainder.bench import micro
-from remainder.bench.cases import Case, subject
-from remainder.cli.bench import command
 from remainder.errors import Disagreement, HostError
 from remainder.kernel import libbpf
 from remainder.kernel.dataplane import Dataplane
+from remainder_bench import micro
+from remainder_bench.cases import Case, subject
+from remainder_bench.cli.bench import command
 
 pytestmark = [pytest.mark.bpf, pytest.mark.slow]
 

@@ -10,9 +10,11 @@ import os
 
 import pytest
 
-from remainder.bench.cases import plan_for
-from remainder.kernel import dataplane, flood, image, libbpf, stopwatch, switch
+from remainder.kernel import dataplane, image, libbpf
 from remainder.kernel.abi import Feature
+from remainder_bench import flood_programs, stopwatch
+from remainder_bench.cases import plan_for
+from remainder_lab import switching
 
 pytestmark = pytest.mark.bpf
 
@@ -29,9 +31,9 @@ BALANCER = {
 
 TOOLS = {
     "driver": (stopwatch.DRIVER, 500, 5_000),
-    "send": (flood.FLOOD, 340, 575),
-    "dam": (flood.FLOOD, 45, 40),
-    "forward": (switch.SWITCH, 25, 25),
+    "send": (flood_programs.FLOOD, 340, 575),
+    "dam": (flood_programs.FLOOD, 45, 40),
+    "forward": (switching.SWITCH, 25, 25),
 }
 """Program of the benchmark or the lab → (its object, instructions, walked through)."""
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 import msgspec
 import pytest
 
 from remainder.config import MAX_SERVERS, Config, Server, Service
 from remainder.flow import Address, Flow
-from remainder.frame import frame_of
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
+from remainder.reference.frame import frame_of
 from tests.bpf.kernel import kernel
 from tests.frames import onward
 
@@ -83,10 +84,11 @@ def test_the_server_is_the_remainder(key: str, servers: int) -> None:
             flow = _flow(random_, VIPS[number % 2])
             frame = frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
             verdict, sent = running.loaded.run(frame)
-            owner = plan.services[number % 2].servers[_formula(key, flow) % servers]
+            owner = plan.choices[number % 2].owners[_formula(key, flow) % servers]
 
+            assert owner.address is not None
             assert verdict == 3
-            assert node.macs[owner.ip] + OWN_MAC + onward(frame) == sent
+            assert node.macs[owner.address] + OWN_MAC + onward(frame) == sent
         assert {Outcome.FORWARDED: FLOWS // 5} == {
             outcome: count.packets for outcome, count in running.outcomes().items() if count.packets
         }
@@ -101,7 +103,7 @@ def test_the_server_is_the_remainder(key: str, servers: int) -> None:
         ("protocol", {"protocol": 17}),
     ],
 )
-def test_each_field_of_the_claims_can_decide(field: str, change: dict[str, object]) -> None:
+def test_each_field_of_the_claims_can_decide(field: str, change: dict[str, Any]) -> None:
     """Claims 8 to 12: a key of one field moves with that field by as much."""
     plan = make_plan(
         Config(service=[_service("all", field, vip=VIPS[0], servers=200)]),
@@ -113,9 +115,11 @@ def test_each_field_of_the_claims_can_decide(field: str, change: dict[str, objec
     with kernel(plan, node) as running:
         slots = [
             int(
-                running.process(
-                    frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
-                ).server.removeprefix("s")
+                str(
+                    running.process(
+                        frame_of(flow, source_mac=CLIENT_MAC, destination_mac=OWN_MAC)
+                    ).owner
+                ).removeprefix("s")
             )
             for flow in (before, after)
         ]
@@ -144,7 +148,7 @@ def test_the_last_of_the_most_servers_that_a_service_can_have_gets_its_packets()
                 destination_mac=OWN_MAC,
             )
 
-            assert f"s{number}" == running.process(frame).server
+            assert f"s{number}" == running.process(frame).owner
 
 
 def test_a_second_balancer_with_the_same_file_agrees() -> None:

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from remainder.config import Cluster, Config, Member
 from remainder.fleet import member_plan
 from remainder.flow import Flow
-from remainder.frame import frame_of
 from remainder.outcome import Outcome
 from remainder.plan import Plan
 from remainder.reference import Node, process
+from remainder.reference.frame import frame_of
 from tests import recipes
 from tests.bpf.kernel import Kernel, kernel
 from tests.roles import member_cases
@@ -103,8 +103,8 @@ def test_exactly_one_member_of_any_cluster_keeps_a_frame(case: Case) -> None:
         if not outcomes.keys() & {Outcome.KEPT, Outcome.LEFT}:
             assert len(outcomes) == 1
             continue
-        (service,) = {result.service for result in results.values()}
-        (owner,) = {result.server for result in results.values()}
+        (service,) = {result.choice for result in results.values()}
+        (owner,) = {result.owner for result in results.values()}
         members = {
             member.name
             for cluster in case.config.cluster
@@ -218,7 +218,7 @@ def test_packets_through_the_cluster_are_kept_by_one_router() -> None:
             (keeper,) = [number for number, (verdict, _) in enumerate(said) if verdict == PASS]
 
             assert said[keeper][1] == node_of(keeper).mac + frame[6:]
-            assert plan.where(flow).server == f"m{keeper}"
+            assert plan.where(flow).owner == f"m{keeper}"
             kept[f"m{keeper}"] += 1
 
     assert len(kept) == 4
@@ -290,7 +290,7 @@ def share_moved(before: Config, after: Config) -> float:
     random_ = random.Random(14)
     flows: Sequence[Flow] = [random_flow(random_, SHARED[0]) for _ in range(5_000)]
     plans = [member_plan(config, config.cluster) for config in (before, after)]
-    return sum(plans[0].where(flow).server != plans[1].where(flow).server for flow in flows) / 5_000
+    return sum(plans[0].where(flow).owner != plans[1].where(flow).owner for flow in flows) / 5_000
 
 
 @pytest.mark.parametrize("table", ["maglev", "modulo"])

@@ -11,9 +11,10 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from remainder.flow import Flow
-from remainder.frame import frame_of
-from remainder.kernel import flood, libbpf
-from remainder.kernel.flood import Dam, Flood, Sender, group_of, syn_of
+from remainder.kernel import libbpf
+from remainder.reference.frame import frame_of
+from remainder_bench import flood_programs
+from remainder_bench.flood_programs import Dam, Flood, Sender, group_of, syn_of
 from tests.bpf.btf import Btf
 
 pytestmark = pytest.mark.bpf
@@ -45,11 +46,11 @@ def made(sender: Sender, number: int) -> bytes:
     verdict, frame = libbpf.test_run(sender.program_fd, b"\xaa" * len(FRAME))
 
     assert 3 == verdict  # XDP_TX
-    return frame[: flood.HEADERS]
+    return frame[: flood_programs.HEADERS]
 
 
 def test_the_flood_has_the_layout_of_the_kernel() -> None:
-    with libbpf.opened(flood.FLOOD) as opened:
+    with libbpf.opened(flood_programs.FLOOD) as opened:
         size, fields = Btf(opened.btf()).layout("flood")
 
     assert size == ctypes.sizeof(Flood)
@@ -83,7 +84,7 @@ def test_no_source_comes_twice(sender: Sender) -> None:
 
 
 def test_the_first_of_the_flood_is_the_frame_itself(sender: Sender) -> None:
-    assert FRAME[: flood.HEADERS] == made(sender, 0)
+    assert FRAME[: flood_programs.HEADERS] == made(sender, 0)
 
 
 def test_only_ipv4_and_tcp_can_flood() -> None:

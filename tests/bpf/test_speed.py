@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from remainder.bench import micro
-from remainder.bench.cases import Case, subject
-from remainder.bench.report import Row
-from remainder.kernel.stopwatch import stopwatch
+from remainder_bench import micro
+from remainder_bench.cases import Case, subject
+from remainder_bench.report import Row
+from remainder_bench.stopwatch import stopwatch
 
 pytestmark = [pytest.mark.bpf, pytest.mark.slow]
 

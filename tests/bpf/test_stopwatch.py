@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from remainder.bench.cases import CLIENT_PORT, FIRST_VIP, PORT
-from remainder.bench.packets import CLIENT, PACKETS, ack, template_of
 from remainder.errors import HostError
 from remainder.flow import Flow
-from remainder.kernel import libbpf, stopwatch
-from remainder.kernel.stopwatch import EVERY_PACKET_NEW, Peers, Stopwatch, Watch
+from remainder.kernel import libbpf
+from remainder_bench import stopwatch
+from remainder_bench.cases import CLIENT_PORT, FIRST_VIP, PORT
+from remainder_bench.packets import CLIENT, PACKETS, ack, template_of
+from remainder_bench.stopwatch import EVERY_PACKET_NEW, Peers, Stopwatch, Watch
 from tests.bpf.btf import Btf
 
 pytestmark = pytest.mark.bpf

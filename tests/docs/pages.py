@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PACKAGE: Final = ROOT / "src" / "remainder"
 EXAMPLES: Final = ROOT / "examples"
 PAGES: Final = sorted(
     page for folder in (ROOT, ROOT / "docs", EXAMPLES) for page in folder.glob("*.md")

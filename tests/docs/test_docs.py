@@ -61,7 +61,7 @@ def whole(text: str) -> str:
 def test_a_file_on_a_page_is_valid(block: Block, tmp_path: Path) -> None:
     (tmp_path / "remainder.secret").write_text("5ca1ab1e0ddba11c0ffee0ddba11ca75\n")
 
-    assert make_plan(loads(whole(block.text), folder=tmp_path)).services
+    assert make_plan(loads(whole(block.text), folder=tmp_path)).choices
 
 
 WRONG: Final = [
@@ -83,7 +83,7 @@ def test_a_wrong_file_on_a_page_is_refused_as_it_says(block: Block, sentence: Bl
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=name_of)
 def test_an_example_is_valid(path: Path) -> None:
-    assert make_plan(load(path)).services
+    assert make_plan(load(path)).choices
     assert 0 == run("check", "--no-host", path.name).returncode
 
 

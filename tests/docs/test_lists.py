@@ -6,16 +6,17 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import pytest
 
 import remainder
 from remainder import config
+from remainder.plan import Role
 from remainder.selection.maglev import DEFAULT_SLOTS
 from remainder.sources.file import MAX_BYTES
-from tests.docs.pages import PACKAGE, PAGES, ROOT, name_of, prose_of, text_of
+from tests.docs.pages import PAGES, ROOT, name_of, prose_of, text_of
 
 
 def anchors(page: Path) -> set[str]:
@@ -57,7 +58,9 @@ def cells(line: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_file_and_test_that_is_named_exists(page: Path) -> None:
     text = text_of(page)
-    named = re.findall(r"`((?:src|tests|docs|examples|scripts)/[\w./-]*)(?:::(\w+))?`", text)
+    named = re.findall(
+        r"`((?:src|tests|docs|examples|scripts|packages)/[\w./-]*)(?:::(\w+))?`", text
+    )
     missing = [
         f"{path}::{symbol}" if symbol else path
         for path, symbol in named
@@ -150,6 +153,14 @@ def test_the_changes_begin_with_this_version() -> None:
 SPEAKERS: Final = {
     "BadParameter", "Disagreement", "HostError", "Unsupported", "_say", "_warn", "say", "warn",
 }  # fmt: skip
+SOURCES: Final = ROOT / "src"
+SPEAK: Final = (
+    "remainder/cli", "remainder/diagnose", "remainder/kernel", "remainder/observe",
+    "remainder/roles",
+    "remainder_lab/cli", "remainder_bench/cli", "remainder_bench/stopwatch.py",
+)  # fmt: skip
+"""Rooms and modules whose messages stand on the page."""
+
 SHOWN_BY_THE_DEMO: Final = "demo"
 SHORTEST: Final = 12
 """characters that tell one message from another"""
@@ -160,16 +171,20 @@ def fragments(node: ast.expr) -> list[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
     if isinstance(node, ast.JoinedStr):
-        return [part.value for part in node.values if isinstance(part, ast.Constant)]
+        return [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
     return []
 
 
 def messages() -> list[tuple[str, str]]:
     """(place, longest fixed part) of everything that a command complains of or tells."""
     found = []
-    for module in sorted(PACKAGE.rglob("*.py")):
-        room = module.relative_to(PACKAGE).parts[0]
-        if room not in ("cli", "kernel", "roles") or module.stem.startswith(SHOWN_BY_THE_DEMO):
+    modules = [
+        module
+        for room in SPEAK
+        for module in sorted((SOURCES / room).rglob("*.py")) or [SOURCES / room]
+    ]
+    for module in modules:
+        if module.stem.startswith(SHOWN_BY_THE_DEMO):
             continue
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and node.args:
@@ -186,3 +201,19 @@ def test_operations_explains_every_message() -> None:
 
     assert len(found) > 20
     assert not [f"{place}: {message}" for place, message in found if message not in page]
+
+
+def test_the_glossary_has_every_role_and_every_section_of_the_file_in_order() -> None:
+    page = text_of("docs/glossary.md")
+    words = re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE)[1:]
+    sections = [
+        f"`[{name}]`" if name == "vrrp" else f"`[[{name}]]`"
+        for name in ("service", "balancer", "vrrp", "cluster", "return_path")
+    ]
+
+    assert {field.name for field in msgspec.structs.fields(config.Config)} == {
+        "service", "balancer", "vrrp", "cluster", "return_path", "secret", "secret_file"
+    }  # fmt: skip
+    assert [] == [section for section in sections if section not in page]
+    assert {*get_args(Role)} <= set(words)
+    assert sorted(words, key=str.lower) == words

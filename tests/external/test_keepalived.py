@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from remainder.errors import HostError
-from remainder.lab import SCENES, StandbyPair, http_sessions, remove_leftovers, tools
-from remainder.lab.acts_standby import DEATHS, HELD_SESSIONS, show_takeover
+from remainder_lab import StandbyPair, http_sessions, remove_leftovers, standby_pair, tools
+from remainder_lab.acts_standby import DEATHS, HELD_SESSIONS, show_takeover
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -36,7 +36,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scene(keepalived: str, file: Path) -> Iterator[StandbyPair]:
     """Clients, router, two balancers with keepalived, and four servers; the first is active."""
     remove_leftovers()
-    with SCENES["standby-pair"]() as built:
+    with standby_pair() as built:
         built.start_servers()
         file.write_text(built.config_text(key=SUM5, mode="native"))
         built.start_balancer(file)
@@ -71,7 +71,7 @@ def test_a_takeover_and_the_way_back_break_no_session(
     assert max(shown.back.interruptions_s.values()) < LONGEST_S["silent"]
 
 
-def _ms(interruptions_s: dict[int, float]) -> str:
+def _ms(interruptions_s: Mapping[int, float]) -> str:
     return " and ".join(
         f"{seconds * 1000:.0f} ms (IPv{version})" for version, seconds in interruptions_s.items()
     )

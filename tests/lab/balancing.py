@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from remainder.lab import (
+from remainder.plan import Plan, make_plan
+from remainder.sources.file import load
+from remainder_lab import (
     OneService,
     Session,
 )
-from remainder.plan import Plan, make_plan
-from remainder.sources.file import load
 
 
 @contextmanager
@@ -27,14 +28,15 @@ def balancing(scene: OneService, path: Path, text: str, *arguments: str) -> Iter
         process.terminate()
 
 
-def status(scene: OneService) -> dict:
+def status(scene: OneService) -> dict[str, Any]:
     """``remainder status --json`` of the scene's balancer."""
     done = scene.balancer.run(
         [sys.executable, "-m", "remainder", "status", "--node", scene.node, "--json"]
     )
-    return json.loads(done.stdout)["nodes"][0]
+    (node,) = json.loads(done.stdout)["nodes"]
+    return dict(node)
 
 
 def misdirected(plan: Plan, sessions: list[Session]) -> list[Session]:
     """Sessions that met another server than the calculation names."""
-    return [item for item in sessions if plan.where(item.flow).server != item.server]
+    return [item for item in sessions if plan.where(item.flow).owner != item.server]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from remainder.lab import SCENES, OneService, remove_leftovers
+import remainder_lab as lab
+from remainder_lab import OneService, remove_leftovers
 from tests.lab.straight import no_program, route_to
 
 
@@ -21,7 +22,7 @@ def _no_leftovers() -> None:
 @pytest.fixture(scope="module")
 def one_service(_no_leftovers: None) -> Iterator[OneService]:
     """Clients, router, balancer and four servers; no balancer runs yet."""
-    with SCENES["one-service"]() as scene:
+    with lab.one_service() as scene:
         scene.start_servers()
         yield scene
 
@@ -37,7 +38,7 @@ def scene(one_service: OneService) -> Iterator[OneService]:
 @pytest.fixture(scope="module")
 def to_s1() -> Iterator[OneService]:
     """The scene with the router's own routes in place of a balancer: all goes to s1."""
-    with SCENES["one-service"](pass_all=no_program) as built:
+    with lab.one_service(pass_all=no_program) as built:
         built.start_servers()
         route_to(built, "s1")
         yield built

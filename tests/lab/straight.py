@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remainder.flow import Flow
-from remainder.lab import OneService, Session
+from remainder_lab import OneService, Session
 
 
 def no_program(interface: str) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from remainder.lab import (
+from remainder.plan import Plan, make_plan
+from remainder.sources.file import load
+from remainder_lab import (
     OneService,
     Session,
     hold_sessions,
@@ -21,8 +23,6 @@ from remainder.lab import (
     transfer,
     udp_exchanges,
 )
-from remainder.plan import Plan, make_plan
-from remainder.sources.file import load
 from tests.lab.balancing import balancing, misdirected, status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -144,7 +144,7 @@ def test_the_outcomes_add_up_to_the_packets_of_the_interface(
 
 def _received(scene: OneService) -> int:
     return scene.balancer.netlink(
-        lambda ip: ip.get_links(ifname="eth0")[0].get("stats64").get("rx_packets")
+        lambda ip: int(ip.get_links(ifname="eth0")[0].get("stats64").get("rx_packets"))
     )
 
 
@@ -213,7 +213,7 @@ def _refusal(
     """What ``status`` says of a refused file, once it is as awaited: it is noted after the word."""
     deadline_s = time.monotonic() + 5
     while True:
-        found = status(scene)["refused"]
+        found: dict[str, str] | None = status(scene)["refused"]
         if awaited(found) or time.monotonic() > deadline_s:
             return found
         time.sleep(0.05)

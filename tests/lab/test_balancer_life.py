@@ -13,11 +13,11 @@ import pytest
 from pyroute2 import IPRoute
 
 from remainder.kernel import netlink
-from remainder.lab import (
+from remainder_lab import (
     OneService,
     http_sessions,
 )
-from remainder.lab.host import python_module
+from remainder_lab.host import python_module
 from tests.lab.balancing import balancing, status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import pytest
 
-from remainder.kernel.report import report
-from remainder.lab import SCENES, Host, Segment, Witness, http_sessions, sessions_at, udp_exchanges
-from remainder.lab.acts_cluster import plan_of
-from remainder.lab.cluster import SHARED, Cluster
-from remainder.lab.host import python_module
+from remainder.observe.report import report
+from remainder_lab import SCENES, Host, Segment, Witness, http_sessions, sessions_at, udp_exchanges
+from remainder_lab.acts_cluster import plan_of
+from remainder_lab.cluster import SHARED, Cluster
+from remainder_lab.host import python_module
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -43,7 +43,7 @@ def scene() -> Iterator[Cluster]:
                 built.router.netlink(route_through, network, SHARED[version])
             process = server.popen(
                 python_module(
-                    "remainder.lab.servers",
+                    "remainder_lab.servers",
                     "--name=behind",
                     "--udp-port=7",
                     *(f"--bind={address}" for address in SERVER.values()),
@@ -96,6 +96,6 @@ def test_each_packet_through_the_cluster_is_forwarded_by_the_router_that_is_name
     assert len(sessions) == 300
     assert [] == [item for item in sessions if not item.ok or item.server != "behind"]
     for item in sessions:
-        assert {scene.name_of(plan.where(item.flow).server)} == seen[item.flow].keys()
+        assert {scene.name_of(plan.where(item.flow).owner)} == seen[item.flow].keys()
     assert {sum(kept)} == set(heard)
     assert all(kept)

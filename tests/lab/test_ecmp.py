@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from remainder.lab import SCENES, Ecmp, hold_sessions
-from remainder.lab.acts_ecmp import SESSIONS, show_sharing
+from remainder_lab import Ecmp, ecmp, hold_sessions
+from remainder_lab.acts_ecmp import SESSIONS, show_sharing
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -24,7 +24,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scene(file: Path) -> Iterator[Ecmp]:
     """Clients, router, two balancers that run, and four servers that serve."""
-    with SCENES["ecmp"]() as built:
+    with ecmp() as built:
         built.start_servers()
         file.write_text(built.config_text(key=SUM5, mode="native"))
         built.start_balancer(file)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from remainder.flow import Flow
-from remainder.frame import frame_of
 from remainder.kernel import pins
-from remainder.kernel.report import report
-from remainder.lab import SCENES, OneService, hold_sessions, http_sessions
+from remainder.observe.report import report
+from remainder.reference.frame import frame_of
+from remainder_lab import OneService, hold_sessions, http_sessions, one_service
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.slow]
 
@@ -25,7 +25,7 @@ OPEN = 100
 @pytest.fixture
 def scene() -> Iterator[OneService]:
     """Clients, router, balancer and four servers that serve."""
-    with SCENES["one-service"]() as built:
+    with one_service() as built:
         built.start_servers()
         yield built
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
-from remainder.lab import SCENES, OneService
-from remainder.lab.host import python_module
 from remainder.roles.segment import RESOLVE_S
+from remainder_lab import OneService, one_service
+from remainder_lab.host import python_module
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.root, pytest.mark.bpf]
 @pytest.fixture
 def scene() -> Iterator[OneService]:
     """Clients, router, balancer and two servers, over IPv4."""
-    with SCENES["one-service"](servers=2, clients=1, ipv6=False) as built:
+    with one_service(servers=2, clients=1, ipv6=False) as built:
         yield built
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from remainder.kernel.pins import BPFFS
-from remainder.lab.namespaces import FOLDER
+from remainder_lab.namespaces import FOLDER
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

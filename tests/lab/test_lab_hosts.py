@@ -16,17 +16,17 @@ from pathlib import Path
 import pytest
 
 from remainder.errors import HostError
-from remainder.lab import (
+from remainder_lab import (
     End,
     Host,
     Segment,
     Wire,
     remove_leftovers,
 )
-from remainder.lab.ethtool import tx_checksum
-from remainder.lab.host import uninterrupted
-from remainder.lab.namespaces import FOLDER
-from remainder.lab.running import MARK
+from remainder_lab.ethtool import tx_checksum
+from remainder_lab.host import uninterrupted
+from remainder_lab.namespaces import FOLDER
+from remainder_lab.running import MARK
 
 root = pytest.mark.root
 bpf = pytest.mark.bpf
@@ -192,7 +192,7 @@ def test_a_host_outside_of_its_block_is_an_error() -> None:
 
 BUILD = """
 import sys, time
-from remainder.lab import SCENES
+from remainder_lab import SCENES
 print("begun", flush=True)
 with SCENES["one-service"](pass_all=lambda interface: None) as scene:
     scene.start_servers()

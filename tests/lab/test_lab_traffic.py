@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from remainder.errors import ConfigError
-from remainder.lab import (
+from remainder.plan import make_plan
+from remainder.sources.file import loads
+from remainder_lab import (
     SCENES,
     Heartbeat,
     OneService,
@@ -25,9 +27,7 @@ from remainder.lab import (
     transfer,
     udp_exchanges,
 )
-from remainder.lab.host import python_module
-from remainder.plan import make_plan
-from remainder.sources.file import loads
+from remainder_lab.host import python_module
 from tests.lab.straight import account, no_program
 from tests.lab.test_lab_hosts import processes_of
 
@@ -146,9 +146,9 @@ def test_the_file_of_a_scene_is_a_good_file(ipv6: bool) -> None:  # noqa: FBT001
         plan = make_plan(loads(text))
         names = ["web", "echo", "web6", "echo6"] if ipv6 else ["web", "echo"]
 
-        assert names == [service.name for service in plan.services]
+        assert names == [service.name for service in plan.choices]
         assert [("s1", 1), ("s3", 2)] == [
-            (server.name, server.weight) for server in plan.services[0].servers
+            (server.name, server.weight) for server in plan.choices[0].owners
         ]
         assert loads(text).balancer_named(built.node) is not None
 
@@ -189,7 +189,7 @@ def test_held_sessions_end_by_themselves_when_their_time_is_over(to_s1: OneServi
 @root
 def test_held_sessions_report_what_a_dead_server_did_to_them(to_s1: OneService) -> None:
     server = to_s1.servers["s1"].popen(
-        python_module("remainder.lab.servers", "--name=s1", "--port=8080", "--bind=203.0.113.10")
+        python_module("remainder_lab.servers", "--name=s1", "--port=8080", "--bind=203.0.113.10")
     )
     server.wait_for("ready")
     with hold_sessions(
@@ -269,7 +269,7 @@ def test_the_balancer_of_the_scene_splits_sessions_as_its_file_says(
 
     assert [] == [session for session in sessions if not session.ok]
     assert account(sessions) == {
-        session.flow: {plan.where(session.flow).server} for session in sessions
+        session.flow: {plan.where(session.flow).owner} for session in sessions
     }
     assert account(sessions) == {flow: set(seen[flow]) for flow in account(sessions)}
     assert {} == torn(seen)

@@ -20,7 +20,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
 from remainder.errors import HostError
-from remainder.lab import (
+from remainder_lab import (
     OneService,
     Witness,
     flow_of,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,11 +13,12 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
-from remainder.kernel import pins, state
-from remainder.lab import SCENES, OneService, Session, hold_sessions, http_sessions
-from remainder.lab.numbering import BALANCER
+from remainder.kernel import pins
+from remainder.observe import state
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
+from remainder_lab import SCENES, OneService, Session, hold_sessions, http_sessions, one_service
+from remainder_lab.numbering import BALANCER
 from tests.lab.balancing import status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -48,7 +48,7 @@ def unplugged(scene: OneService, name: str) -> Iterator[None]:
 
 def to(plan: Plan, sessions: list[Session], server: str) -> set[str]:
     """The clients whose sessions the calculation gives to a server; the key reads no port."""
-    return {item.client for item in sessions if plan.where(item.flow).server == server}
+    return {item.client for item in sessions if plan.where(item.flow).owner == server}
 
 
 @pytest.mark.parametrize("table", ["modulo", "maglev"])
@@ -76,7 +76,7 @@ def test_a_change_of_servers_resets_exactly_the_sessions_that_move(
     moved = {
         item.client
         for item in sessions
-        if before.where(item.flow).server != after.where(item.flow).server
+        if before.where(item.flow).owner != after.where(item.flow).owner
     }
 
     assert 200 == len(sessions)
@@ -134,7 +134,7 @@ def test_an_assigned_vip_is_found_where_no_router_has_a_route(
     plan = plan_of(path)
 
     assert [] == [item for item in sessions if not item.ok]
-    assert [] == [item for item in sessions if plan.where(item.flow).server != item.server]
+    assert [] == [item for item in sessions if plan.where(item.flow).owner != item.server]
     assert forwarded > len(sessions)
 
 
@@ -183,9 +183,7 @@ def test_a_large_mtu_costs_native_mode_and_is_named(tmp_path: Path) -> None:
     """A veth of MTU 9000 does not run XDP natively; left to choose, a veth runs it generically."""
     path = tmp_path / "r.toml"
     # The far end of a wire cannot run a native program with that MTU either.
-    with SCENES["one-service"](
-        servers=1, clients=1, ipv6=False, mtu=9000, pass_all=lambda _: None
-    ) as scene:
+    with one_service(servers=1, clients=1, ipv6=False, mtu=9000, pass_all=lambda _: None) as scene:
         path.write_text(scene.config_text())
         native = remainder(
             scene, "run", str(path), "--interface", "eth0", "--node", scene.node,
@@ -265,8 +263,7 @@ def _maps(node: str) -> dict[str, tuple[int, int]]:
     found = {
         name: _type_and_bytes(kernel_map.fd) for name, kernel_map in attached.dataplane.maps.items()
     }
-    attached.dataplane.close()
-    os.close(attached.link_fd)
+    attached.close()
     return found
 
 

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from remainder.lab.steady import Clients
+from remainder_bench.steady import Clients
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 HERE = "127.0.0.1"
@@ -109,9 +110,14 @@ def test_an_answer_that_does_not_come_loses_its_session_in_time() -> None:
     assert TIMEOUT_S <= took_s < 5 * TIMEOUT_S
 
 
+def _says(said: bytes, number: int) -> bytes:
+    del number
+    return said
+
+
 def test_half_an_answer_and_a_refusal_are_none() -> None:
     for said in (ANSWER[:-1], b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"):
-        with serving(lambda _, said=said: said) as server:
+        with serving(partial(_says, said)) as server:
             clients = Clients(server.target, [HERE], TIMEOUT_S)
             run(clients, 0, new_per_s=20)
 

@@ -12,10 +12,10 @@ import pytest
 
 from remainder.flow import Flow
 from remainder.kernel import libbpf
-from remainder.kernel.flood import Dam, Sender, syn_of
-from remainder.lab import Host
-from remainder.lab.host import python_module
-from remainder.lab.switch import MAC, Switch
+from remainder_bench.flood_programs import Dam, Sender, syn_of
+from remainder_lab import Host
+from remainder_lab.host import python_module
+from remainder_lab.switch import MAC, Switch
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -37,12 +37,12 @@ def test_hosts_find_each_other_by_broadcast_and_speak_tcp(
 ) -> None:
     """No address is told beforehand: ARP works, and so do checksums, both ways."""
     _, hosts = switch
-    server = hosts["b"].popen(python_module("remainder.lab.servers", "--name=b", "--bind=0.0.0.0"))
+    server = hosts["b"].popen(python_module("remainder_lab.servers", "--name=b", "--bind=0.0.0.0"))
     server.wait_for("ready")
     for name in ("a", "c"):
         done = hosts[name].run(
             [
-                *(sys.executable, "-m", "remainder.lab.clients", "transfer"),
+                *(sys.executable, "-m", "remainder_lab.clients", "transfer"),
                 *("--target", f"{ADDRESSES['b']}:80", "--sources", ADDRESSES[name]),
                 *("--size", "1000000"),
             ]

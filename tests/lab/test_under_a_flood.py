@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from remainder.bench import flood
-from remainder.bench.flood_bed import queue_of
-from remainder.bench.flood_report import Level
 from remainder.errors import HostError
-from remainder.lab import namespaces, remove_leftovers
+from remainder_bench import flood
+from remainder_bench.flood_bed import queue_of
+from remainder_bench.flood_report import Level
+from remainder_lab import namespaces, remove_leftovers
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.realtime, pytest.mark.slow]
 
@@ -64,7 +64,7 @@ def test_connection_tracking_remembers_the_strangers() -> None:
 
 ENDLESS = """
 import signal
-from remainder.bench import flood
+from remainder_bench import flood
 signal.signal(signal.SIGINT, signal.default_int_handler)
 flood.measure(["remainder"], rates=[50_000], seconds=60)
 """

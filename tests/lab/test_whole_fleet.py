@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from remainder.kernel.report import report
-from remainder.lab import hold_sessions, http_sessions
-from remainder.lab.acts_return import KEYS, SESSIONS, publish, show_sessions
-from remainder.lab.tiered_network import route_to_vips
-from remainder.lab.whole_fleet import WholeFleet, whole_fleet
+from remainder.observe.report import report
+from remainder_lab import hold_sessions, http_sessions
+from remainder_lab.acts_return import KEYS, SESSIONS, publish, show_sessions
+from remainder_lab.tiered_network import route_to_vips
+from remainder_lab.whole_fleet import WholeFleet, whole_fleet
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from remainder.bench import connections, wire
-from remainder.bench.wire_report import Connections
-from remainder.lab import tools
+from remainder_bench import connections, wire
+from remainder_bench.wire_report import Connections
+from remainder_lab import tools
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.slow]
 

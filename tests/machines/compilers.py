@@ -21,7 +21,6 @@ from scripts import compile_bpf
 from tests.machines import packages
 from tests.machines.packages import BOOKWORM, SID, TRIXIE, Suite, Wanted
 
-SOURCES: Final = compile_bpf.FOLDER
 _HEADERS: Final = ("libbpf-dev", "linux-libc-dev")
 _TRIPLE: Final = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 
@@ -92,26 +91,32 @@ def _tree_of_arm(which: str) -> Path:
 
 
 def compile_into(folder: Path, which: str, *, architecture: str = "amd64") -> list[Path]:
-    """Compile copies of the sources in a folder, which is made; returns the objects."""
+    """Compile copies of every package's sources; the objects are in ``folder``/PACKAGE."""
     root = tree(which) if architecture == "amd64" else _tree_of_arm(which)
     compile_bpf.include_folder()  # reads a file of this host's Python, so before the root changes
     with TemporaryDirectory(dir=root) as made:
-        inside = Path(made)
-        for source in SOURCES.glob("*.[ch]"):
-            shutil.copy2(source, inside)
+        for package in compile_bpf.PACKAGES:
+            copied = Path(made, package, "bpf")
+            copied.mkdir(parents=True)
+            for source in (compile_bpf.SOURCES / package / "bpf").glob("*.[ch]"):
+                shutil.copy2(source, copied)
         child = multiprocessing.get_context("fork").Process(
-            target=_compile_below, args=(root, inside.name, _TRIPLE[architecture])
+            target=_compile_below, args=(root, Path(made).name, _TRIPLE[architecture])
         )
         child.start()
         child.join()
-        said = inside / "said"
+        said = Path(made, "said")
         if child.exitcode != 0:
             raise compile_bpf.CompileError(
                 f"clang {version(which)}: "
                 f"{said.read_text(encoding='utf-8') if said.exists() else child.exitcode}"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        return [Path(shutil.copy2(found, folder)) for found in sorted(inside.glob("*.o"))]
+        objects = []
+        for found in sorted(Path(made).glob("*/bpf/*.o")):
+            target = folder / found.parent.parent.name
+            target.mkdir(parents=True, exist_ok=True)
+            objects.append(Path(shutil.copy2(found, target)))
+        return objects
 
 
 def _compile_below(root: Path, name: str, triple: str) -> None:
@@ -121,7 +126,8 @@ def _compile_below(root: Path, name: str, triple: str) -> None:
     os.environ["PATH"] = "/usr/bin"
     compile_bpf.include_folder = lambda: f"/usr/include/{triple}"
     try:
-        compile_bpf.compile_folder(Path("/", name))
+        for package in compile_bpf.PACKAGES:
+            compile_bpf.compile_folder(Path("/", name, package, "bpf"))
     except compile_bpf.CompileError as error:
         Path("/", name, "said").write_text(str(error), encoding="utf-8")
         raise SystemExit(1) from None
@@ -130,6 +136,10 @@ def _compile_below(root: Path, name: str, triple: str) -> None:
 def package_with(folder: Path, which: str) -> Path:
     """A copy of the package with the objects of a compiler, for PYTHONPATH."""
     package = folder / "remainder"
-    shutil.copytree(SOURCES.parent, package, ignore=shutil.ignore_patterns("*.bpf.o"))
-    compile_into(package / "bpf", which)
+    shutil.copytree(
+        compile_bpf.SOURCES / "remainder", package, ignore=shutil.ignore_patterns("*.bpf.o")
+    )
+    for compiled in compile_into(folder / "objects", which):
+        if compiled.parent.name == "remainder":
+            shutil.copy2(compiled, package / "bpf")
     return folder

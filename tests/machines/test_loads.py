@@ -94,7 +94,7 @@ def test_every_role_loads_with_every_set_of_features(
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_objects_for_arm64_are_the_same_bytes(jobs: Path, tmp_path: Path, compiler: str) -> None:
     """With the headers of Debian for arm64: what is compiled once runs on both."""
-    here = sorted((jobs / compiler / "remainder" / "bpf").glob("*.bpf.o"))
+    here = sorted((jobs / compiler / "objects").glob("*/*.bpf.o"))
     there = compilers.compile_into(tmp_path, compiler, architecture="arm64")
 
     assert [path.name for path in here] == [path.name for path in there]

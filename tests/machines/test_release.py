@@ -24,7 +24,7 @@ BOOT_LIMIT_S = 3500
 
 _BALANCER = "tests/lab/test_balancer_life.py"
 _MEMBER = "tests/lab/cluster/test_changes.py"
-_SERVER = "tests/lab/return_path/test_changes.py"
+_SENDER = "tests/lab/return_path/test_changes.py"
 _LOST = "test_nothing_is_lost_while_tables_are_published_and_the_process_is_killed"
 _SHARE = "test_a_member_that_joins_a_stable_table_takes_its_share_and_no_more"
 
@@ -39,10 +39,10 @@ LIFE = {
         f"{_MEMBER}::test_a_member_that_was_stopped_answers_nothing",
         f"{_MEMBER}::{_SHARE}",
     ],
-    "server": [
-        f"{_SERVER}::test_the_way_back_outlives_its_process",
-        f"{_SERVER}::test_keep_leaves_the_choice_in_place_and_detach_takes_it_away",
-        f"{_SERVER}::test_servers_follow_a_router_to_another_mac",
+    "sender": [
+        f"{_SENDER}::test_the_way_back_outlives_its_process",
+        f"{_SENDER}::test_keep_leaves_the_choice_in_place_and_detach_takes_it_away",
+        f"{_SENDER}::test_servers_follow_a_router_to_another_mac",
     ],
 }
 """Role → tests that attach, publish, kill -9, adopt and detach it."""
@@ -66,7 +66,7 @@ def test_kernel_and_model_agree(tmp_path: Path, kernel: str) -> None:
     report.note("agreement", kernels.kernel(kernel), f"{len(answer['differ'])} of {compared:,}")
 
     assert not answer["differ"], "\n".join(answer["differ"][:5])
-    assert {"balancer", "member", "server"} == set(answer["compared"])
+    assert {"balancer", "member", "sender"} == set(answer["compared"])
     assert min(answer["compared"].values()) >= 900
 
 

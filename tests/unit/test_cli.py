@@ -12,12 +12,13 @@ from click.testing import CliRunner, Result
 
 from remainder.cli import CHANGE, LOOK, group
 from remainder.cli.options import sudo
+from remainder.diagnose.probe import Finding
 from remainder.errors import ConfigError, Disagreement, HostError
 from remainder.fleet import member_plan
-from remainder.kernel import state
+from remainder.observe import state
 from remainder.plan import make_plan
 from remainder.sources.file import load
-from tests.unit.test_agreement import report
+from tests.unit.observe.test_agreement import report
 from tests.unit.test_status_view import report as status_report
 
 DUAL_STACK = Path(__file__).parents[2] / "examples" / "dual-stack.toml"
@@ -198,6 +199,43 @@ def test_a_missing_interface_is_told_once() -> None:
     result = run("check", web, "--node", "lb1", "--interface", "absent0")
 
     assert 1 == result.output.count("there is no interface 'absent0' here")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("met", [True, False])
+def test_check_fails_for_what_the_host_lacks_if_it_is_strict(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], *, met: bool
+) -> None:
+    """For a skew it does not: the file has some, and they are told either way."""
+    finding = Finding("the program can be attached", met=met, detail="it tried")
+    monkeypatch.setattr("remainder.diagnose.probe.probe_host", lambda _: [])
+    monkeypatch.setattr("remainder.diagnose.probe.probe", lambda *_: [finding])
+    lenient = run("check", str(FLEET), "--node", "lb1", *options)
+    strict = run("check", str(FLEET), "--node", "lb1", "--strict", *options)
+
+    assert 0 == lenient.exit_code
+    assert lenient.stdout == strict.stdout
+    assert "warning" in strict.stdout
+    assert met == (strict.exit_code == 0)
+    if not met:
+        assert isinstance(strict.exception, HostError)
+        assert f"this host cannot run {FLEET}: the program can be attached" in str(strict.exception)
+
+
+def test_a_node_of_many_roles_has_each_of_them_tried(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "many.toml"
+    path.write_text(FLEET.read_text().replace('"s1", interface', '"r1", interface'))
+    monkeypatch.setattr("remainder.diagnose.probe.probe_host", lambda _: [])
+    monkeypatch.setattr(
+        "remainder.diagnose.probe.probe", lambda plan, _: [Finding("x", met=True, detail=plan.role)]
+    )
+    told = json.loads(run("check", str(path), "--node", "r1", "--json").output)
+
+    assert [("member: x", "member"), ("sender: x", "sender")] == [
+        (item["need"], item["detail"]) for item in told["host"]
+    ]
 
 
 def test_one_of_a_kind_is_counted_in_the_singular(tmp_path: Path) -> None:

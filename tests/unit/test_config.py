@@ -23,7 +23,10 @@ from remainder.config import (
 )
 from remainder.errors import ConfigError
 from remainder.plan import make_plan
-from remainder.validation import slots_of, validate
+from remainder.selection import slots_of
+from remainder.selection.key import parse_key
+from remainder.validation import validate
+from remainder.values import decoded
 from tests.strategies import configs
 
 S1 = Server(name="s1", address="192.0.2.11")
@@ -86,16 +89,7 @@ REFUSED: list[tuple[str, Config]] = [
     ("service[1].name", Config(service=[WEB, replace(MAGLEV, name="web")])),
     ("service[1]", Config(service=[WEB, replace(WEB, name="twin")])),
     ("service[1]", Config(service=[ANY, replace(ANY, name="twin")])),
-    ("service[0].protocol", Config(service=[replace(WEB, protocol="tpc")])),
-    ("service[0].table", Config(service=[replace(WEB, table="ring")])),
-    ("service[0].method", Config(service=[replace(WEB, method="teleport")])),
-    ("service[0].key", Config(service=[replace(WEB, key="src_ip + ttl")])),
     ("service[1].key", Config(service=[WEB, HASH])),
-    ("secret", Config(service=[HASH], secret="")),
-    ("secret", Config(service=[HASH], secret=SECRET[1:])),
-    ("secret", Config(service=[HASH], secret=SECRET + "0")),
-    ("secret", Config(service=[HASH], secret=SECRET[1:] + "g")),
-    ("secret", Config(service=[HASH], secret=SECRET + "\n")),
     ("service[0].port", Config(service=[replace(WEB, protocol="icmp")])),
     ("service[0].port", Config(service=[replace(WEB, protocol="gre")])),
     ("service[0].protocol", Config(service=[replace(ANY, protocol="icmpv6")])),
@@ -189,9 +183,87 @@ def test_a_wrong_file_is_refused_at_the_place(where: str, config: Config) -> Non
     assert "\n" not in caught.value.problem
 
 
+@pytest.mark.parametrize(
+    ("where", "changed"),
+    [
+        ("protocol", {"protocol": "tpc"}),
+        ("protocol", {"protocol": 256}),
+        ("protocol", {"protocol": ["tcp"]}),
+        ("port", {"port": 0}),
+        ("port", {"port": 65536}),
+        ("port", {"port": "80"}),
+        ("port", {"port": 80.0}),
+        ("table", {"table": "ring"}),
+        ("table", {"table": None}),
+        ("method", {"method": "teleport"}),
+        ("key", {"key": "src_ip + ttl"}),
+        ("key", {"key": 7}),
+        ("vip", {"vip": 7}),
+        ("vip", {"vip": ip_address("224.0.0.1")}),
+        ("vip", {"vip": ip_address("::ffff:203.0.113.10")}),
+    ],
+)
+def test_what_is_made_by_hand_is_refused_at_its_field(where: str, changed: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        replace(WEB, **changed)
+
+    assert where == caught.value.where
+    assert "\n" not in caught.value.problem
+
+
+def test_something_else_than_a_secret_is_not_told() -> None:
+    secret: Any = [SECRET]
+    with pytest.raises(ConfigError) as caught:
+        Config(service=[HASH], secret=secret)
+
+    assert "secret: something else came, wanted 32 hexadecimal digits" == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "secret", ["", SECRET[1:], SECRET + "0", SECRET[1:] + "g", SECRET + "\n", bytes(15)]
+)
+def test_a_wrong_secret_is_refused_at_its_place(secret: str | bytes) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(service=[HASH], secret=secret)
+
+    assert "secret" == caught.value.where
+
+
+def test_values_may_be_given_as_text_or_as_what_they_are() -> None:
+    values = Service(
+        name="web",
+        vip=ip_address("203.0.113.10"),
+        port=80,
+        protocol=6,
+        key=parse_key("src_ip + dst_ip + dst_port"),
+        table="modulo",
+        servers=[Server(name="s1", address=ip_address("192.0.2.11")), S2],
+    )
+
+    assert values == WEB
+    assert Config(service=[WEB], secret=bytes.fromhex(SECRET)) == Config(
+        service=[WEB], secret=SECRET
+    )
+
+
+def test_any_is_none() -> None:
+    assert (None, None) == (ANY.port, ANY.protocol)
+    assert ANY == replace(ANY, port=None, protocol=None)
+
+
+def test_the_rules_are_looked_at_once_and_again_after_a_change() -> None:
+    config = Config(service=[WEB])
+    validate(config)
+    config.service.append(WEB)  # a second look would find the name taken
+    validate(config)
+
+    with pytest.raises(ConfigError, match="'web' is taken"):
+        validate(replace(config))
+
+
 def test_a_wrong_secret_is_not_told() -> None:
     with pytest.raises(ConfigError) as caught:
-        validate(Config(service=[HASH], secret=SECRET[:10]))
+        Config(service=[HASH], secret=SECRET[:10])
 
     assert SECRET[:10] not in str(caught.value)
 
@@ -244,10 +316,10 @@ def test_an_address_that_no_machine_can_have_is_refused(text: str) -> None:
 def test_a_name_is_of_letters_digits_and_three_marks(name: str, good: bool) -> None:  # noqa: FBT001
     raw = {"name": name, "address": "192.0.2.11"}
     if good:
-        assert name == convert(raw, Server).name
+        assert name == convert(raw, Server, dec_hook=decoded).name
     else:
         with pytest.raises(ValidationError):
-            convert(raw, Server)
+            convert(raw, Server, dec_hook=decoded)
 
 
 @given(configs())
@@ -255,7 +327,7 @@ def test_a_table_has_the_slots_that_the_limits_counted(config: Config) -> None:
     plan = make_plan(config)
 
     assert [_slots(service) for service in config.service] == [
-        planned.slots for planned in plan.services
+        planned.slots for planned in plan.choices
     ]
 
 
@@ -283,13 +355,13 @@ def _slots(service: Service) -> int:
         (ANY_UDP, (ip_address("203.0.113.10"), None, 17)),
     ],
 )
-def test_a_service_knows_its_claim_as_values(service: Service, values: tuple[Any, ...]) -> None:
-    assert values == (service.ip, service.port_number, service.protocol_number)
+def test_a_service_knows_its_packets_as_values(service: Service, values: tuple[Any, ...]) -> None:
+    assert values == (service.vip, service.port, service.protocol)
 
 
 def test_the_secret_is_16_bytes_or_none() -> None:
-    assert bytes.fromhex(SECRET) == Config(service=[WEB], secret=SECRET).secret_bytes
-    assert Config(service=[WEB]).secret_bytes is None
+    assert bytes.fromhex(SECRET) == Config(service=[WEB], secret=SECRET).secret
+    assert Config(service=[WEB]).secret is None
 
 
 def test_a_node_finds_its_section_by_its_name() -> None:

@@ -20,7 +20,7 @@ SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
 
 @pytest.mark.parametrize(
     ("node", "roles"),
-    [("lb1", ["balancer"]), ("r2", ["member"]), ("s1", ["server"])],
+    [("lb1", ["balancer"]), ("r2", ["member"]), ("s1", ["sender"])],
 )
 def test_a_node_has_the_roles_that_the_file_gives_it(node: str, roles: list[str]) -> None:
     assert roles == [part.role for part in parts_of(fleet(), node)]
@@ -49,10 +49,10 @@ def test_exactly_one_member_keeps_a_packet(flow: Flow) -> None:
     """Claim 34: whoever asks, the owner is the same, and only the owner is itself."""
     config = fleet()
     plans = [member_plan(config, config.cluster, node=name) for name in ("r1", "r2", "r3")]
-    owners = {plan.where(flow).server for plan in plans}
+    owners = {plan.where(flow).owner for plan in plans}
 
     assert 1 == len(owners)
-    assert 1 == sum(plan.where(flow).server == plan.node for plan in plans)
+    assert 1 == sum(plan.where(flow).owner == plan.node for plan in plans)
 
 
 @given(flows())
@@ -60,8 +60,8 @@ def test_member_and_way_back_name_the_same_router(flow: Flow) -> None:
     """Claim 47: the router that kept the request is the one that the answer goes through."""
     for key in (SUM3, SUM5, "hash(src_ip, src_port, dst_port)"):
         config = fleet(cluster=[cluster(key=key)], return_path=[return_path(key=key, others=True)])
-        kept = member_plan(config, config.cluster).where(flow).server
-        returned = return_plan(config, config.return_path).where(flow).server
+        kept = member_plan(config, config.cluster).where(flow).owner
+        returned = return_plan(config, config.return_path).where(flow).owner
 
         assert kept == returned
 
@@ -71,7 +71,7 @@ def test_the_formula_of_claim_34_is_that_of_claim_13(flow: Flow) -> None:
     config = fleet()
     total = int(flow.src_ip) + int(flow.dst_ip) + flow.dst_port
 
-    assert f"r{total % 3 + 1}" == member_plan(config, config.cluster).where(flow).server
+    assert f"r{total % 3 + 1}" == member_plan(config, config.cluster).where(flow).owner
 
 
 def test_tiers_stand_in_the_order_in_which_a_packet_meets_them() -> None:
@@ -83,5 +83,5 @@ def test_who_asks_does_not_change_the_fingerprint_but_the_role_does() -> None:
     some = [member_plan(config, config.cluster, node=name) for name in ("r1", "r2")]
 
     assert some[0].fingerprint == some[1].fingerprint
-    assert some[0].fingerprint != replace(some[0], role="server").fingerprint
+    assert some[0].fingerprint != replace(some[0], role="sender").fingerprint
     assert make_plan(config).fingerprint == make_plan(Config(service=config.service)).fingerprint

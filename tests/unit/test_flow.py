@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from remainder.errors import ConfigError
 from remainder.flow import (
     PROTOCOLS,
     Flow,
+    address_of,
     endpoint,
+    mac_of,
     parse_endpoint,
     parse_flow,
     parse_protocol,
@@ -167,3 +170,33 @@ def test_a_port_of_a_protocol_without_ports_is_refused_with_what_to_write(
 
 def test_a_ping_may_have_its_identifier_in_the_place_of_a_port() -> None:
     assert Flow(CLIENT, 7, VIP, 0, 1) == parse_flow("198.51.100.7:7", "203.0.113.10", "icmp")
+
+
+_DOTTED = st.text("0123456789.:xaf ", max_size=18) | st.lists(
+    st.integers(0, 300).map(str), min_size=3, max_size=5
+).map(".".join)
+
+
+@given(_DOTTED | st.text(max_size=8))
+def test_an_address_is_what_the_standard_library_says(text: str) -> None:
+    try:
+        wanted = ip_address(text)
+    except ValueError:
+        with pytest.raises(ConfigError):
+            address_of(text)
+    else:
+        assert wanted == address_of(text)
+
+
+@pytest.mark.parametrize("mac", ["02:00:5e:00:53:0A", "02:00:5E:00:53:0a", b"\x02\0\x5e\0\x53\x0a"])
+def test_a_mac_address_is_six_bytes_or_their_text(mac: bytes | str) -> None:
+    assert b"\x02\0\x5e\0\x53\x0a" == mac_of(mac)
+
+
+@pytest.mark.parametrize(
+    "mac",
+    ["", "02:00:5e:00:53", "02005e00530a", "02:00:5e:00:53:0a\n", "0g:00:5e:00:53:0a", b"", 7],
+)
+def test_anything_else_is_no_mac_address(mac: Any) -> None:
+    with pytest.raises(ConfigError, match="is not a MAC address"):
+        mac_of(mac)

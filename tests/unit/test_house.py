@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,25 +24,38 @@ from typing import Final
 
 import pytest
 
-from remainder.cli import CHANGE, LOOK
+import remainder
+from remainder.cli import APART, CHANGE, LOOK
 from remainder.forwarding import METHODS
+from remainder.kernel import dataplane
 from remainder.selection import ALGORITHMS
 from scripts.compile_bpf import compile_file
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = ROOT / "src" / "remainder"
+LAB: Final = ROOT / "src" / "remainder_lab"
+BENCH: Final = ROOT / "src" / "remainder_bench"
 UNIT: Final = ROOT / "tests" / "unit"
 
-MODULES: Final = sorted(PACKAGE.rglob("*.py"))
-PROGRAMS: Final = sorted(PACKAGE.glob("bpf/*.[ch]"))
+PACKAGES: Final = {PACKAGE: UNIT, LAB: UNIT / "lab", BENCH: UNIT / "bench"}
+"""Package → where its tests are."""
+
+MODULES: Final = sorted(module for package in PACKAGES for module in package.rglob("*.py"))
+PROGRAMS: Final = sorted(program for package in PACKAGES for program in package.glob("bpf/*.[ch]"))
 
 MOST_LINES: Final = 400
 MOST_LINES_OF_C: Final = {".c": 120, ".h": 450}
 
 CLAIMS: Final = range(1, 49)
 
-NEEDS_THE_KERNEL: Final = ("cli", "kernel", "lab", "roles")
-"""Rooms whose modules may be tested by tests/bpf and tests/lab alone."""
+NEEDS_THE_KERNEL: Final = (
+    *(PACKAGE / room for room in ("cli", "diagnose", "kernel", "roles")),
+    *(PACKAGE / "observe" / module for module in ("report.py", "state.py")),
+    LAB,
+    *(BENCH / room for room in ("cli", "flood_programs.py", "napi.py", "steady.py")),
+    *(BENCH / room for room in ("stopwatch.py", "strangers.py")),
+)
+"""Rooms and modules that may be tested by tests/bpf and tests/lab alone."""
 
 
 def name_of(path: Path) -> str:
@@ -77,10 +91,10 @@ def test_every_c_file_says_its_licence(program: Path) -> None:
 def pure_modules() -> list[Path]:
     """Modules that decide something and need no kernel for it."""
     return [
-        module.relative_to(PACKAGE)
+        module
         for module in MODULES
         if not module.name.startswith("_")
-        and module.relative_to(PACKAGE).parts[0] not in NEEDS_THE_KERNEL
+        and not any(module.is_relative_to(room) for room in NEEDS_THE_KERNEL)
         and any(
             isinstance(node, ast.FunctionDef) and node.name != "__init__"
             for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
@@ -88,12 +102,118 @@ def pure_modules() -> list[Path]:
     ]
 
 
-@pytest.mark.parametrize("module", pure_modules(), ids=str)
+@pytest.mark.parametrize("module", pure_modules(), ids=name_of)
 def test_every_pure_module_has_a_file_of_tests(module: Path) -> None:
-    """tests/unit/selection/test_key.py or tests/unit/test_key.py for selection/key.py."""
+    """tests/unit/selection/test_key.py or tests/unit/test_key.py for selection/key.py.
+
+    For remainder_bench/cases.py it is tests/unit/bench/test_cases.py.
+    """
+    ((package, unit),) = (pair for pair in PACKAGES.items() if module.is_relative_to(pair[0]))
     test = f"test_{module.name}"
 
-    assert (UNIT / module.parent / test).exists() or (UNIT / test).exists()
+    assert (unit / module.relative_to(package).parent / test).exists() or (unit / test).exists()
+
+
+@pytest.mark.parametrize("room", NEEDS_THE_KERNEL, ids=name_of)
+def test_what_needs_the_kernel_exists(room: Path) -> None:
+    assert room.exists()
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name_of)
+def test_every_package_says_that_it_is_typed(package: Path) -> None:
+    assert (package / "py.typed").exists()
+
+
+def test_the_product_has_the_programs_of_its_roles_alone() -> None:
+    assert {program.path.with_suffix(".c") for program in dataplane.PROGRAMS.values()} == {
+        program for program in PROGRAMS if program.match("remainder/bpf/*.bpf.c")
+    }
+
+
+def test_there_is_one_version() -> None:
+    """The packages come from one tree, know each other well, and ask for each other's very own."""
+    top, *apart = (
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]
+        for folder in (".", "packages/lab", "packages/bench")
+    )
+    asked = [
+        wanted
+        for project in (top, *apart)
+        for wanted in (
+            *project["dependencies"],
+            *project.get("optional-dependencies", {}).get("lab", ()),
+            *project.get("optional-dependencies", {}).get("bench", ()),
+        )
+        if wanted.startswith("remainder")
+    ]
+
+    assert [remainder.__version__] * 3 == [project["version"] for project in (top, *apart)]
+    assert 5 == len(asked)
+    assert {remainder.__version__} == {wanted.partition("==")[2] for wanted in asked}
+
+
+def test_the_licence_of_the_python_is_the_same_in_both_places() -> None:
+    """At the top, where people look, and where the distributions of packages/ find it."""
+    assert (ROOT / "LICENSE").read_bytes() == (ROOT / "LICENSES" / "Apache-2.0.txt").read_bytes()
+
+
+CORE: Final = [
+    module
+    for module in MODULES
+    if module.is_relative_to(PACKAGE)
+    and module.relative_to(PACKAGE).parts[0]
+    not in {"cli", "diagnose", "kernel", "observe", "redundancy", "roles"}
+    and not module.name.startswith("__")
+]
+"""What decides, without the kernel and without talking to people."""
+
+
+@pytest.mark.parametrize("module", CORE, ids=name_of)
+def test_a_file_of_the_core_shares_its_name_with_no_other(module: Path) -> None:
+    assert [module] == [other for other in MODULES if other.name == module.name]
+
+
+def public_names(module: Path) -> set[str]:
+    """What a module defines at its top, without what begins with an underscore."""
+    names: list[str] = []
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.append(name)
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.append(name)
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                names.append(name)
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_a_public_name_of_the_core_has_one_home() -> None:
+    homes: dict[str, list[str]] = {}
+    for module in CORE:
+        for name in public_names(module):
+            homes.setdefault(name, []).append(name_of(module))
+    algorithms = {f"src/remainder/selection/{name}.py" for name in ALGORITHMS}
+
+    assert {"table": algorithms} == {
+        name: set(where) for name, where in homes.items() if len(where) > 1
+    }
+
+
+def reading_list(page: str) -> list[str]:
+    """The files and folders that a page tells a reader to begin with, in its order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    _, _, section = text.partition("## Where to start reading\n")
+    section, _, _ = section.partition("\n## ")
+    return re.findall(r"`(src/[^`]+)`", section)
+
+
+def test_where_to_start_reading_is_there_and_the_same_on_both_pages() -> None:
+    long, short = reading_list("ARCHITECTURE.md"), reading_list("CONTRIBUTING.md")
+
+    assert "src/remainder/plan.py" == long[0] == short[0]
+    assert [] == [path for path in (*long, *short) if not (ROOT / path).exists()]
+    assert [path for path in long if path in short] == short
+    assert "START READING HERE" in (ROOT / long[0]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -118,7 +238,9 @@ def test_a_header_can_be_included_alone(header: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [*LOOK, *CHANGE])
 def test_a_command_is_one_file(name: str) -> None:
-    assert (PACKAGE / "cli" / f"{name}.py").exists()
+    package = {"bench": BENCH, "lab": LAB, None: PACKAGE}[APART.get(name)]
+
+    assert (package / "cli" / f"{name}.py").exists()
 
 
 def test_every_registry_is_filled() -> None:

@@ -19,7 +19,7 @@ make_venv() {
     mkdir -p .venv/bin && touch .venv/made-for && ln -sf /bin/sh .venv/bin/python
     for extension in $EXTENSIONS; do touch "$extension"; done
 }
-compile_bpf() { touch src/remainder/bpf/balancer.bpf.o; }
+compile_bpf() { touch src/remainder/bpf/balancer.bpf.o src/remainder/bpf/objects.json; }
 prepare run
 """
 
@@ -42,9 +42,12 @@ def test_what_root_made_belongs_to_who_owns_the_tree(tmp_path: Path, extensions:
         (tmp_path / "src" / "remainder" / room).mkdir(parents=True)
     os.chown(tmp_path, SOMEBODY, SOMEBODY)
     bash(PREPARE, tmp_path, EXTENSIONS=" ".join(extensions))
-    made = [*(tmp_path / ".venv").rglob("*"), *tmp_path.rglob("*.o"), *tmp_path.rglob("*.so")]
+    made = [
+        *(tmp_path / ".venv").rglob("*"),
+        *(path for kind in ("*.o", "*.so", "*.json") for path in tmp_path.rglob(kind)),
+    ]
 
-    assert 4 + len(extensions) == len(made)
+    assert 5 + len(extensions) == len(made)
     assert {SOMEBODY} == {path.lstat().st_uid for path in made}
     assert 0 == Path("/bin/sh").stat().st_uid
 

@@ -9,8 +9,10 @@ from hypothesis import Phase, find, given, settings
 from remainder.config import Config
 from remainder.outcome import Outcome
 from remainder.reference import process
+from remainder.values import decoded
 from tests import recipes, strategies
 from tests.segment import NODE, PLAN, run
+from tests.written import file_of
 
 OTHERS = {Outcome.KEPT, Outcome.LEFT, Outcome.NEIGHBOUR_ANSWERED, Outcome.RETURNED, Outcome.ON_LINK}
 OUTCOMES = [one for one in Outcome if one not in OTHERS | {Outcome.NO_OWNER}]
@@ -19,7 +21,7 @@ OUTCOMES = [one for one in Outcome if one not in OTHERS | {Outcome.NO_OWNER}]
 
 @given(strategies.configs())
 def test_every_drawn_file_is_one_that_could_be_written(config: Config) -> None:
-    assert config == msgspec.convert(msgspec.to_builtins(config), Config, strict=True)
+    assert config == msgspec.convert(file_of(config), Config, strict=True, dec_hook=decoded)
 
 
 @pytest.mark.parametrize("wanted", OUTCOMES)
@@ -43,4 +45,4 @@ def test_an_empty_recipe_is_a_plain_packet_to_the_first_service() -> None:
     frame = recipes.frame(b"", recipes.aims_of(PLAN), NODE.mac)
 
     assert Outcome.FORWARDED == run(frame).outcome
-    assert PLAN.services[0].name == run(frame).service
+    assert PLAN.choices[0].name == run(frame).choice

@@ -6,8 +6,9 @@ import pytest
 
 from remainder.config import Config, Member, Router, Sender, Vrrp
 from remainder.errors import ConfigError
+from remainder.sources.file import loads
 from remainder.validation import validate
-from tests.fleets import cluster, fleet, return_path, service
+from tests.fleets import SUM3, cluster, fleet, return_path, service
 
 
 def test_a_whole_fleet_is_accepted() -> None:
@@ -70,8 +71,6 @@ def test_a_whole_fleet_is_accepted() -> None:
             "every weight is 0",
             fleet(cluster=[cluster(members=[Member(name="r1", interface="eth0", weight=0)])]),
         ),
-        ("cluster[0].table", "wanted one of", fleet(cluster=[cluster(table="ring")])),
-        ("cluster[0].key", "no field", fleet(cluster=[cluster(key="src_up")])),
         ("cluster[0].slots", "leave slots away", fleet(cluster=[cluster(slots=7)])),
         (
             "cluster[0].slots",
@@ -116,3 +115,33 @@ def test_a_wrong_fleet_is_refused_at_the_place(where: str, said: str, config: Co
 
     assert where == caught.value.where
     assert said in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("changed", "where", "said"),
+    [
+        ('table   = "ring"', "table", "wanted one of modulo, maglev"),
+        ('key     = "src_up"', "key", "no field"),
+        ('address = "203.0.113.300"', "address", "is no IPv4 or IPv6 address"),
+        ('mac     = "03:00:5e"', "mac", "wanted a MAC address"),
+    ],
+)
+def test_a_wrong_word_is_refused_at_its_place_in_the_file_and_by_hand(
+    changed: str, where: str, said: str
+) -> None:
+    key, _, value = changed.partition("=")
+    good = {"key": SUM3, "table": "modulo", "address": "any"}
+    text = "".join(f'{name} = "{right}"\n' for name, right in good.items() if name != key.strip())
+    file = (
+        f'[[cluster]]\nname = "c"\n{changed}\n{text}'
+        'members = [ { name = "r1", interface = "eth0" } ]\n'
+    )
+    with pytest.raises(ConfigError) as in_file:
+        loads(file, "f.toml")
+    with pytest.raises(ConfigError) as by_hand:
+        cluster(**{key.strip(): value.strip().strip('"')})
+
+    assert f"f.toml:3: cluster[0].{where} (cluster 'c')" == in_file.value.where
+    assert where == by_hand.value.where
+    assert said in in_file.value.problem
+    assert said in by_hand.value.problem

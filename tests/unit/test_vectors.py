@@ -17,6 +17,7 @@ from remainder.selection import ALGORITHMS
 from remainder.selection.key import parse_key
 from remainder.selection.maglev import permutation
 from remainder.selection.siphash import siphash13
+from remainder.values import decoded
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 FILES = ("siphash13", "keys", "tables", "decisions")
@@ -87,18 +88,18 @@ def test_owners_and_weights_give_the_known_table(vector: Vector) -> None:
     "vector", vectors("decisions"), ids=lambda vector: f"claim-{vector['claim']}"
 )
 def test_a_file_and_a_flow_give_the_known_server(vector: Vector) -> None:
-    plan = make_plan(msgspec.convert(vector["config"], Config))
+    plan = make_plan(msgspec.convert(vector["config"], Config, dec_hook=decoded))
 
     for wanted in vector["decisions"]:
         decision = plan.where(flow_of(wanted["flow"]))
 
         assert ("forwarded", vector["service"], vector["slots"]) == (
             decision.outcome,
-            decision.service,
+            decision.choice,
             decision.slots,
         )
         assert (int(wanted["key"]), wanted["slot"], wanted["server"]) == (
             decision.key,
             decision.slot,
-            decision.server,
+            decision.owner,
         )

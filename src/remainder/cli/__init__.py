@@ -1,6 +1,7 @@
 """The command line: nouns look, verbs change.
 
-Each command is one file here and one line below.  They are imported when
+Each command is one line below and one file: here, or in the package that
+``APART`` names, which brings it as an entry point.  They are imported when
 asked for, so that ``where`` answers at once.
 """
 
@@ -13,6 +14,7 @@ from typing import Final
 
 import click
 
+from remainder import __version__
 from remainder.errors import ConfigError, RemainderError
 
 LOOK: Final[Mapping[str, str]] = {
@@ -34,6 +36,11 @@ CHANGE: Final[Mapping[str, str]] = {
 }
 """Commands that change something."""
 
+APART: Final[Mapping[str, str]] = {"bench": "bench", "demo": "lab", "lab": "lab"}
+"""Commands that a package of its own brings; it is installed as this extra of ours."""
+
+ENTRY_POINTS: Final = "remainder.commands"
+
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -44,7 +51,10 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in self.list_commands_plain():
             return None
-        command = importlib.import_module(f"remainder.cli.{cmd_name}").command
+        if cmd_name in APART:
+            command = _from_apart(cmd_name)
+        else:
+            command = importlib.import_module(f"remainder.cli.{cmd_name}").command
         if not isinstance(command, click.Command):
             raise TypeError(cmd_name)
         return command
@@ -60,8 +70,19 @@ class _Commands(click.Group):
                 formatter.write_dl(list(commands.items()))
 
 
+def _from_apart(name: str) -> object:
+    # Only here: finding out what is installed costs more than most commands.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        return entry.load()
+    raise click.UsageError(
+        f"`remainder {name}` is not installed; get it with: pip install 'remainder[{APART[name]}]'"
+    )
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="remainder", message="remainder %(version)s")
+@click.version_option(__version__, message="remainder %(version)s")
 def group() -> None:
     """Remainder: a stateless layer-4 load balancer.  The server is the remainder.
 

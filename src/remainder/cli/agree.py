@@ -10,12 +10,18 @@ from typing import Any
 
 import click
 
-from remainder.agreement import Coverage, Verdict, compare, coverage, read_reports
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option
 from remainder.config import Config
 from remainder.errors import ConfigError, Disagreement
 from remainder.fleet import member_plan, return_plan
+from remainder.observe.agreement import (
+    Comparison,
+    Coverage,
+    compare,
+    coverage,
+    read_reports,
+)
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
 
@@ -63,7 +69,7 @@ def _plan_for(config: Config, report: Mapping[str, Any]) -> Plan:
     if report["role"] == "member":
         clusters = [item for item in config.cluster if {item.name, f"{item.name}/ipv4"} & names]
         return member_plan(config, clusters or config.cluster)
-    if report["role"] == "server":
+    if report["role"] == "sender":
         paths = [
             item
             for item in config.return_path
@@ -75,7 +81,7 @@ def _plan_for(config: Config, report: Mapping[str, Any]) -> Plan:
 
 def _told(reports: tuple[str, ...]) -> list[Mapping[str, Any]]:
     if not reports:
-        from remainder.kernel.report import reports as running  # noqa: PLC0415  (needs libbpf)
+        from remainder.observe.report import reports as running  # noqa: PLC0415  (needs libbpf)
 
         found = running()
         if not found:
@@ -108,7 +114,7 @@ def _only(told: list[Mapping[str, Any]], nodes: list[str]) -> list[Mapping[str, 
     return [report for report in told if report["node"] in nodes]
 
 
-def _lines(verdicts: list[Verdict], covered: list[Coverage]) -> list[str]:
+def _lines(verdicts: list[Comparison], covered: list[Coverage]) -> list[str]:
     lines = []
     for verdict in verdicts:
         mark = "agrees" if verdict.agrees else "DIFFERS"
@@ -133,7 +139,7 @@ def _lines(verdicts: list[Verdict], covered: list[Coverage]) -> list[str]:
     return lines
 
 
-def _plain(verdicts: list[Verdict], covered: list[Coverage]) -> dict[str, Any]:
+def _plain(verdicts: list[Comparison], covered: list[Coverage]) -> dict[str, Any]:
     return {
         "agree": all(verdict.agrees for verdict in verdicts),
         "nodes": [

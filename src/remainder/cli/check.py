@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
-from remainder.both_ways import partings
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
-from remainder.errors import ConfigError
+from remainder.errors import ConfigError, HostError
+from remainder.explain import place
 from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
-from remainder.plan import Plan, PlannedService, make_plan
-from remainder.selection.skew import Skew, skews
+from remainder.lint.both_ways import partings
+from remainder.lint.skew import Skew, skews
+from remainder.plan import Plan, PlannedChoice, make_plan
 from remainder.sources.file import load
 
 
@@ -26,12 +27,15 @@ from remainder.sources.file import load
 )
 @node_option
 @click.option("--no-host", is_flag=True, help="the file only, not this machine")
+@click.option("--strict", is_flag=True, help="exit with 1 if this host cannot run it (any NO)")
 @json_option
-def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_json: bool) -> None:
+def command(
+    file: Path, interface: str | None, node: str, *, no_host: bool, strict: bool, as_json: bool
+) -> None:
     """Check FILE, warn where its formula is known to be skewed, and try this host.
 
-    Changes nothing.  Exits with 2 if the file is wrong; a skew or a host that
-    cannot run it is told, and exits with 0.
+    Changes nothing.  Exits with 2 if the file is wrong; a skew is told and
+    exits with 0, and so is a host that cannot run it, unless --strict is given.
     """
     try:
         config = load(file)
@@ -46,25 +50,28 @@ def command(file: Path, interface: str | None, node: str, *, no_host: bool, as_j
                 )
             )
         raise
-    planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.services]
-    found = [(item.name, skew) for item in planned for skew in skews(item.service)]
+    planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
+    found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
     parted = [parting.sentence for parting in partings(config)]
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
         click.echo(json.dumps(_plain(plan, tiers, found, host) | {"warnings": parted}, indent=2))
     else:
         click.echo(_text(file, plan, tiers, found, host=host, warnings=parted))
+    missing = [item["need"] for item in host if not item["met"]]
+    if strict and missing:
+        raise HostError(f"this host cannot run {file}: {', '.join(missing)}; see above")
 
 
 def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[dict[str, Any]]:
     """Try what this node would run; a node that the file does not name tries to balance."""
-    from remainder.kernel.probe import probe  # noqa: PLC0415  (needs libbpf)
+    from remainder.diagnose.probe import probe, probe_host  # noqa: PLC0415  (needs libbpf)
 
     named = nodes_of(config)
     parts = (
         [(part.plan, part.interface) for part in parts_of(config, node)]
         if node in named
-        else [(plan if plan.services else tiers_of(config)[0].plan, None)]
+        else [(plan if plan.choices else tiers_of(config)[0].plan, None)]
     )
     unknown = [
         {
@@ -73,10 +80,13 @@ def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[
             "detail": f"the file has {', '.join(named)}; say which with --node",
         }
     ]
+    findings = [("", finding) for finding in probe_host([part.role for part, _ in parts])]
+    for part, name in parts:
+        whose = f"{part.role}: " if len(parts) > 1 else ""
+        findings += [(whose, finding) for finding in probe(part, interface or name)]
     return (unknown if named and node not in named else []) + [
-        {"need": finding.need, "met": finding.met, "detail": finding.detail}
-        for part, name in parts
-        for finding in probe(part, interface or name)
+        {"need": f"{whose}{finding.need}", "met": finding.met, "detail": finding.detail}
+        for whose, finding in findings
     ]
 
 
@@ -89,15 +99,13 @@ def _plain(
         "services": [
             {
                 "name": planned.name,
-                "vip": planned.service.vip,
-                "port": planned.service.port,
-                "protocol": planned.service.protocol,
+                **planned.choice.match.written()._asdict(),
                 "key": str(planned.key),
-                "table": planned.service.table,
+                "table": planned.choice.table,
                 "slots": planned.slots,
-                "servers": len(planned.servers),
+                "servers": len(planned.owners),
             }
-            for planned in plan.services
+            for planned in plan.choices
         ],
         "tiers": [
             {"kind": tier.kind, "name": tier.name, "fingerprint": tier.plan.fingerprint}
@@ -128,7 +136,7 @@ def _text(
 ) -> str:
     lines = [f"{file}: valid, {_count(plan, tiers)}, tables {_fingerprint(plan, tiers)[:12]}"]
     for tier in tiers:
-        for planned in tier.plan.services:
+        for planned in tier.plan.choices:
             lines.append(_line(tier, planned))
             for name, skew in found:
                 if name == planned.name and tier.kind != "return_path":
@@ -149,20 +157,20 @@ def _text(
 _OWNERS = {"service": "server", "cluster": "member", "return_path": "router"}
 
 
-def _line(tier: Tier, planned: PlannedService) -> str:
+def _line(tier: Tier, planned: PlannedChoice) -> str:
     return (
-        f"  {planned.name}  {planned.place}: {planned.key}, {planned.service.table}, "
-        f"{counted(planned.slots, 'slot')}, {counted(len(planned.servers), _OWNERS[tier.kind])}"
+        f"  {planned.name}  {place(planned.choice.match)}: {planned.key}, {planned.choice.table}, "
+        f"{counted(planned.slots, 'slot')}, {counted(len(planned.owners), _OWNERS[tier.kind])}"
     )
 
 
 def _count(plan: Plan, tiers: list[Tier]) -> str:
     clusters = sum(tier.kind == "cluster" for tier in tiers)
     paths = sum(tier.kind == "return_path" for tier in tiers)
-    counts = ((len(plan.services), "service"), (clusters, "cluster"), (paths, "return path"))
+    counts = ((len(plan.choices), "service"), (clusters, "cluster"), (paths, "return path"))
     return ", ".join(counted(number, thing) for number, thing in counts if number)
 
 
 def _fingerprint(plan: Plan, tiers: list[Tier]) -> str:
     """The balancer's; where the file has no service, that of its first cluster."""
-    return plan.fingerprint if plan.services else tiers[0].plan.fingerprint
+    return plan.fingerprint if plan.choices else tiers[0].plan.fingerprint

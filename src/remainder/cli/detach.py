@@ -6,7 +6,7 @@ import click
 
 from remainder.cli.options import node_option
 from remainder.errors import HostError
-from remainder.kernel import state
+from remainder.observe import state
 from remainder.roles.node import detach
 
 

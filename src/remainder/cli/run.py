@@ -14,11 +14,13 @@ import click
 
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, node_option, sudo
+from remainder.diagnose.dsr import found_servers, silent_servers
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel import netlink, state
-from remainder.kernel.dsr import found_servers, silent_servers
+from remainder.kernel import netlink
 from remainder.kernel.netlink import Interface
+from remainder.kernel.refusal import missing_capabilities
+from remainder.observe import state
 from remainder.plan import Plan
 from remainder.roles.loop import serve
 from remainder.roles.node import RunningNode
@@ -44,7 +46,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
     is refused while the old one goes on.  If this process dies, packets go on
     being forwarded; the next run takes over what it finds.
     """
-    if os.geteuid() != 0 and not _has_capabilities():
+    if os.geteuid() != 0 and missing_capabilities():
         raise HostError(
             "loading a data plane takes root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; "
             f"try `{sudo()}`"
@@ -72,13 +74,13 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
 def _ready(running: RunningNode, started_s: float) -> None:
     took_ms = (time.monotonic() - started_s) * 1000
     for role in running.roles:
-        owners = sum(len(planned.servers) for planned in role.plan.services)
-        what = {"balancer": "service", "member": "cluster", "server": "return path"}[role.role]
-        whom = {"balancer": "server", "member": "member", "server": "router"}[role.role]
-        how = "egress" if role.role == "server" else f"{role.mode} XDP"
+        owners = sum(len(planned.owners) for planned in role.plan.choices)
+        what = {"balancer": "service", "member": "cluster", "sender": "return path"}[role.role]
+        whom = {"balancer": "server", "member": "member", "sender": "router"}[role.role]
+        how = f"{role.mode} {'egress' if role.role == 'sender' else 'XDP'}"
         _say(
             f"{role.role} on {role.interface.name} ({how}), "
-            f"{counted(len(role.plan.services), what)}, {counted(owners, whom)}, "
+            f"{counted(len(role.plan.choices), what)}, {counted(owners, whom)}, "
             f"tables {role.plan.fingerprint[:12]}"
         )
     _say(f"ready after {took_ms:.0f} ms")
@@ -92,14 +94,6 @@ def _say(line: str) -> None:
 def _warn(line: str) -> None:
     with suppress(OSError):
         print(f"warning: {line}", file=sys.stderr, flush=True)
-
-
-def _has_capabilities() -> bool:
-    wanted = (1 << 39) | (1 << 12)  # CAP_BPF, CAP_NET_ADMIN
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.split()[1], 16) & wanted == wanted
-    return False
 
 
 class _Diagnosis:

@@ -7,7 +7,7 @@ import json
 import click
 
 from remainder.cli.options import json_option
-from remainder.schema import json_schema
+from remainder.file_schema import json_schema
 
 
 @click.command(name="schema")

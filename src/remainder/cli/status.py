@@ -12,7 +12,7 @@ import click
 
 from remainder.cli.options import json_option
 from remainder.errors import HostError
-from remainder.kernel.report import reports
+from remainder.observe.report import reports
 
 
 @click.command(name="status")

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from remainder.kernel.report import meaning
+from remainder.observe.report import meaning
 
 Rates = dict[tuple[str, str, str], float]
 """(node and role, service, server) → packets per second"""
@@ -159,11 +159,13 @@ def _head(node: dict[str, Any]) -> Iterator[Text]:
     tended = f"process {node['process']}" if node["process"] else "no process (data plane alone)"
     yield Text.assemble(
         (node["node"], "bold"), f"  {node['role']} on {node['interface']} "
-        f"({node['mode'] if node['role'] == 'server' else node['mode'] + ' XDP'}), {tended}, ",
+        f"({node['mode'] if node['role'] == 'sender' else node['mode'] + ' XDP'}), {tended}, ",
         f"tables {node['fingerprint']['tables'][:12]}",
     )  # fmt: skip
     if not node["attached"]:
-        yield Text("the interface is gone: nothing is attached", style="bold red")
+        yield Text(
+            "nothing is attached: the interface is gone, or somebody detached it", style="bold red"
+        )
     if node["refused"]:
         yield Text(
             f"the file changed at {node['refused']['at']} and was refused: "

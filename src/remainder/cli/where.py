@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from remainder import explain
 from remainder.cli.options import file_argument, json_option
 from remainder.errors import ConfigError, Disagreement
 from remainder.fleet import Tier, tiers_of
@@ -55,7 +56,7 @@ def command(
             said, decision = answer.said or ("", None), answer.decision
             raise Disagreement(
                 f"the kernel's program says {said[0]} {said[1] or ''} and the calculation says "
-                f"{decision.outcome} {decision.server or ''}: do not use this build, and report "
+                f"{decision.outcome} {decision.owner or ''}: do not use this build, and report "
                 f"the flow"
             )
 
@@ -84,7 +85,7 @@ class Answer:
     @property
     def agrees(self) -> bool:
         """True also where the program was not asked."""
-        return self.said in (None, (self.decision.outcome, self.decision.server))
+        return self.said in (None, (self.decision.outcome, self.decision.owner))
 
 
 def _main(answers: list[Answer]) -> Answer:
@@ -112,17 +113,24 @@ def _decision(answer: Answer) -> dict[str, object]:
     decision = answer.decision
     plain: dict[str, object] = {
         "outcome": decision.outcome,
-        "service": decision.service,
+        "service": decision.choice,
         "expression": decision.expression,
         "key": decision.key,
         "slots": decision.slots,
         "slot": decision.slot,
-        "server": decision.server,
-        "address": decision.address,
+        "server": decision.owner,
+        "address": _address(decision),
     }
     if answer.said is not None:
         plain["kernel"] = {"outcome": answer.said[0], "server": answer.said[1]}
     return plain
+
+
+def _address(decision: Decision) -> str | None:
+    """Of the owner; empty for one that is found by its name, None where nobody owns the packet."""
+    if decision.owner is None:
+        return None
+    return str(decision.address) if decision.address is not None else ""
 
 
 def _text(answers: list[Answer]) -> str:
@@ -141,9 +149,12 @@ _GOES = {
 def _lines(answer: Answer) -> list[str]:
     decision = answer.decision
     address = f" ({decision.address})" if decision.address else ""
-    goes = f"{decision.server}{address}" if decision.server else decision.outcome
-    verb = _GOES[answer.tier.kind] if decision.server else "goes to"
-    lines = [f"{decision.flow}  {verb}  {goes}", *(f"  {line}" for line in decision.lines)]
+    goes = f"{decision.owner}{address}" if decision.owner else decision.outcome
+    verb = _GOES[answer.tier.kind] if decision.owner else "goes to"
+    lines = [
+        f"{decision.flow}  {verb}  {goes}",
+        *(f"  {line}" for line in explain.lines(answer.tier.plan, decision)),
+    ]
     if answer.said is not None:
         agrees = "(agrees)" if answer.agrees else ""
         lines.append(f"  kernel   {answer.said[0]} {answer.said[1] or ''} {agrees}".rstrip())

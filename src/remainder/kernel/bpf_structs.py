@@ -1,6 +1,6 @@
 """Structures that libbpf and the kernel hand to one another, the fields that we need.
 
-Source: linux/bpf.h and bpf/bpf.h, the stable user API; what follows the fields
+Source: linux/bpf.h, bpf/bpf.h and bpf/libbpf.h, the stable user API; what follows the fields
 named here is left as it is, since each is passed with its size.
 """
 
@@ -43,6 +43,30 @@ class TestRunOpts(ctypes.Structure):
     )
 
 
+class TcHook(ctypes.Structure):
+    """``struct bpf_tc_hook``."""
+
+    _fields_ = (
+        ("sz", ctypes.c_size_t),
+        ("ifindex", ctypes.c_int),
+        ("attach_point", ctypes.c_int),
+        ("parent", ctypes.c_uint32),
+    )
+
+
+class TcOpts(ctypes.Structure):
+    """``struct bpf_tc_opts``."""
+
+    _fields_ = (
+        ("sz", ctypes.c_size_t),
+        ("prog_fd", ctypes.c_int),
+        ("flags", ctypes.c_uint32),
+        ("prog_id", ctypes.c_uint32),
+        ("handle", ctypes.c_uint32),
+        ("priority", ctypes.c_uint32),
+    )
+
+
 class XdpMd(ctypes.Structure):
     """``struct xdp_md``, to say where a live frame is from."""
 
@@ -71,7 +95,7 @@ class MapInfo(ctypes.Structure):
 
 
 class LinkInfo(ctypes.Structure):
-    """``struct bpf_link_info`` of an XDP link."""
+    """``struct bpf_link_info`` of an XDP or tcx link."""
 
     _fields_ = (
         ("type", ctypes.c_uint32),

@@ -41,7 +41,7 @@ class Program:
 PROGRAMS: Final[Mapping[Role, Program]] = {
     "balancer": Program(BALANCER, "balancer"),
     "member": Program(BPF / "member.bpf.o", "member", companion="member_host"),
-    "server": Program(BPF / "server.bpf.o", "server"),
+    "sender": Program(BPF / "sender.bpf.o", "sender"),
 }
 
 _SECTIONS: Final = {"live": ".data.live", "settings": ".rodata.settings"}

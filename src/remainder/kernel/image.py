@@ -13,12 +13,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from remainder.choice import ANY_ADDRESS, Match
 from remainder.flow import Address
 from remainder.forwarding import METHODS
 from remainder.kernel import abi, index
 from remainder.kernel.abi import Feature, OwnerFlag, ServiceFlag
 from remainder.kernel.layout import Capacity
-from remainder.plan import ANY_ADDRESS, Plan, PlannedService
+from remainder.plan import Plan, PlannedChoice
 from remainder.selection.siphash import initial_state
 
 _MOST_SPARE_SLOTS: Final = 1 << 22  # 8 MiB
@@ -50,28 +51,28 @@ class Image:
 def features_of(plan: Plan) -> Feature:
     """What code the program needs for a plan."""
     features = Feature.ECHO if plan.role == "balancer" else Feature(0)
-    for planned in plan.services:
-        service = planned.service
-        features |= Feature.IPV4 if service.ip.version == 4 else Feature.IPV6
+    for planned in plan.choices:
+        match = planned.choice.match
+        features |= Feature.IPV4 if match.address.version == 4 else Feature.IPV6
         features |= Feature.HASH if planned.key.hashed else Feature.SUM
-        if service.ip.is_unspecified:
+        if match.any_address:
             features |= Feature.ANY_ADDRESS
-        elif service.port == "any" and service.protocol != "any":
+        elif match.port is None and match.protocol is not None:
             features |= Feature.ANY_PORT
-        elif service.port != "any" and service.protocol == "any":
+        elif match.port is not None and match.protocol is None:
             features |= Feature.ANY_PROTOCOL
     return features
 
 
 def need_of(plan: Plan) -> Capacity:
     """The least room that a plan needs."""
-    entries = len(plan.services) + len(_markers(plan))
-    owners = sum(len(planned.servers) for planned in plan.services)
+    entries = len(plan.choices) + len(_markers(plan))
+    owners = sum(len(planned.owners) for planned in plan.choices)
     places = max(_power_of_two(2 * entries), 16)
     return Capacity(
         buckets=max(places // 4, 2),
         services=places,
-        slots=sum(planned.slots for planned in plan.services),
+        slots=sum(planned.slots for planned in plan.choices),
         owners=owners,
         counters=owners,
     )
@@ -101,11 +102,11 @@ def image_of(
     owner_names: list[OwnerName] = []
     addresses: list[Address | None] = []
     first_slot = 0
-    for planned in plan.services:
+    for planned in plan.choices:
         entries.append(_entry(planned, first_slot=first_slot, first_owner=len(owner_names)))
         first_slot += planned.slots
-        owner_names += [(planned.name, server.name) for server in planned.servers]
-        addresses += [server.ip for server in planned.servers]
+        owner_names += [(planned.name, owner.name) for owner in planned.owners]
+        addresses += [owner.address for owner in planned.owners]
     entries += _markers(plan)
     seeds, places = index.build(
         [index.IndexKey(entry.vip_hi, entry.vip_lo, entry.match) for entry in entries],
@@ -117,7 +118,7 @@ def image_of(
     return Image(
         seeds=np.asarray(seeds, dtype=np.uint64),
         services=services,
-        slots=np.concatenate([planned.table for planned in plan.services]),
+        slots=np.concatenate([planned.table for planned in plan.choices]),
         owners=_owners(owner_names, addresses, counters=counters, macs=macs, node=plan.node),
         owner_names=tuple(owner_names),
         addresses=tuple(addresses),
@@ -134,7 +135,7 @@ def allocate_counters(
     None that was in use before is given to another: packets still count there until
     the plan is published.  Maps of ``capacity_for`` have room for both.
     """
-    names = [(planned.name, server.name) for planned in plan.services for server in planned.servers]
+    names = [(planned.name, server.name) for planned in plan.choices for server in planned.owners]
     kept = {name: before[name] for name in names if name in before}
     used = set(before.values())
     free = (number for number in range(len(names) + len(used)) if number not in used)
@@ -173,18 +174,18 @@ class Entry(NamedTuple):
     pad2: int = 0
 
 
-def _entry(planned: PlannedService, *, first_slot: int, first_owner: int) -> Entry:
-    service, fields = planned.service, planned.key.fields
-    vip_hi, vip_lo = _vip(service.ip)
+def _entry(planned: PlannedChoice, *, first_slot: int, first_owner: int) -> Entry:
+    choice, match, fields = planned.choice, planned.choice.match, planned.key.fields
+    vip_hi, vip_lo = _vip(match.address)
     ones = 0xFFFF_FFFF
     power = pow(2, 32, planned.slots)
     return Entry(
         vip_hi,
         vip_lo,
         abi.match_of(
-            port=service.port_number or 0,
-            protocol=service.protocol_number or 0,
-            version=service.ip.version,
+            port=match.port or 0,
+            protocol=match.protocol or 0,
+            version=match.address.version,
         ),
         slots=planned.slots,
         first_slot=first_slot,
@@ -195,8 +196,8 @@ def _entry(planned: PlannedService, *, first_slot: int, first_owner: int) -> Ent
         | (0xFFFF_0000 if "dst_port" in fields else 0),
         protocol_mask=0xFF if "protocol" in fields else 0,
         flags=(_HASHED if planned.key.hashed else 0)
-        | (_FORWARD_FRAGMENTS if service.fragments == "forward" else 0),
-        method=METHODS[service.method].number,
+        | (_FORWARD_FRAGMENTS if choice.fragments == "forward" else 0),
+        method=METHODS[choice.method].number,
         power=(power, power**2 % planned.slots, power**3 % planned.slots),
     )
 
@@ -231,13 +232,13 @@ def _markers(plan: Plan) -> list[Entry]:
     known that may belong to a service with a port (docs/packets.md, section 7).
     """
     with_port: dict[Address, set[int | None]] = {vip: set() for vip in plan.vips}
-    for address, port, protocol in plan.by_claim:
+    for address, port, protocol in plan.by_match:
         if port is not None:
             with_port.setdefault(address, set()).add(protocol)
     markers = []
     for address in sorted(plan.vips, key=lambda vip: (vip.version, vip)):
-        anything = (address, None, None), (ANY_ADDRESS[address.version], None, None)
-        if any(claim in plan.by_claim for claim in anything):
+        any_match = Match(address, None, None), Match(ANY_ADDRESS[address.version], None, None)
+        if any(match in plan.by_match for match in any_match):
             continue
         protocols = with_port[address]
         drop = _DROP_FRAGMENTS if None in protocols else 0
@@ -245,6 +246,6 @@ def _markers(plan: Plan) -> list[Entry]:
         markers += [
             _marker(address, protocol=protocol, flags=_DROP_FRAGMENTS)
             for protocol in sorted(protocol for protocol in protocols if protocol is not None)
-            if (address, None, protocol) not in plan.by_claim
+            if Match(address, None, protocol) not in plan.by_match
         ]
     return markers

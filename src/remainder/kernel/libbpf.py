@@ -7,15 +7,16 @@ struct layouts used here are the kernel's stable user API (linux/bpf.h).
 from __future__ import annotations
 
 import ctypes
-import errno
 import functools
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from remainder.errors import HostError, Unsupported
+from remainder.kernel import refusal
 from remainder.kernel.bpf_structs import (
     LinkCreateOpts,
     LinkInfo,
@@ -33,12 +34,14 @@ _LOG_BYTES: Final = 1 << 20
 _LIVE_FRAMES: Final = 1 << 1  # BPF_F_TEST_XDP_LIVE_FRAMES
 _XDP_HAS_FRAGS: Final = 1 << 5  # BPF_F_XDP_HAS_FRAGS
 _MAX_ERRNO: Final = 4095
+_LINK_TYPE_XDP: Final = 6  # enum bpf_link_type
 
 
 _POINTERS: Final = (
     "bpf_object__open_file",
     "bpf_object__find_map_by_name",
     "bpf_object__find_program_by_name",
+    "bpf_object__next_program",
     "bpf_object__btf",
     "btf__raw_data",
 )
@@ -55,33 +58,23 @@ def library() -> ctypes.CDLL:
         ) from None
     for name in _POINTERS:
         getattr(libbpf, name).restype = ctypes.c_void_p
+    libbpf.bpf_program__name.restype = ctypes.c_char_p
     libbpf.libbpf_set_print.restype = ctypes.c_void_p
     libbpf.libbpf_set_print(None)  # its log goes to stderr otherwise; errors carry what matters
     return libbpf
 
 
-def _check(result: int, what: str) -> int:
+def check(result: int, what: str) -> int:
     """Pass a result on; a negative one becomes a HostError."""
     if result >= 0:
         return int(result)
     number = -result if result < -1 and -result <= _MAX_ERRNO else ctypes.get_errno()
-    raise _failure(number, what)
-
-
-def _failure(number: int, what: str) -> HostError:
-    if number in (errno.EPERM, errno.EACCES):
-        return HostError(
-            f"{what}: the kernel says {os.strerror(number).lower()}; run as root, or with the "
-            f"capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
-        )
-    failure = HostError(f"{what}: {os.strerror(number)}")
-    failure.errno = number  # type: ignore[attr-defined]
-    return failure
+    raise refusal.failure(number, what)
 
 
 def errno_of(error: HostError) -> int:
     """The kernel's error number behind a HostError; 0 if there is none."""
-    return int(getattr(error, "errno", 0))
+    return error.errno
 
 
 class Map:
@@ -100,7 +93,7 @@ class Map:
         """The value of an array element; ``size`` bytes of it (per-CPU maps hold more)."""
         buffer = ctypes.create_string_buffer(size or self.value_size)
         index = ctypes.c_uint32(key)
-        _check(
+        check(
             library().bpf_map_lookup_elem(self.fd, ctypes.byref(index), buffer),
             f"reading element {key} of a map",
         )
@@ -109,7 +102,7 @@ class Map:
     def update(self, key: int, value: bytes) -> None:
         """Write an array element."""
         index = ctypes.c_uint32(key)
-        _check(
+        check(
             library().bpf_map_update_elem(self.fd, ctypes.byref(index), value, ctypes.c_uint64(0)),
             f"writing element {key} of a map",
         )
@@ -131,34 +124,33 @@ class Object:
             )
         pointer = self._bpf.bpf_object__open_file(str(path).encode(), None)
         if not pointer:
-            raise _failure(ctypes.get_errno(), f"opening {path.name}")
+            raise refusal.failure(ctypes.get_errno(), f"opening {path.name}")
         self._pointer = ctypes.c_void_p(pointer)
-        self._name = path.name
-        self._log = ctypes.create_string_buffer(_LOG_BYTES)
+        self._path = path
 
     def _map(self, name: str) -> ctypes.c_void_p:
         pointer = self._bpf.bpf_object__find_map_by_name(self._pointer, name.encode())
         if not pointer:
-            raise HostError(f"{self._name} has no map {name}; reinstall Remainder")
+            raise HostError(f"{self._path.name} has no map {name}; reinstall Remainder")
         return ctypes.c_void_p(pointer)
 
     def resize(self, name: str, entries: int) -> None:
         """Set a map's size before load."""
-        _check(
+        check(
             self._bpf.bpf_map__set_max_entries(self._map(name), ctypes.c_uint32(entries)),
             f"sizing map {name} to {entries}",
         )
 
     def widen(self, name: str, value_bytes: int) -> None:
         """Set the size of a map's values before load."""
-        _check(
+        check(
             self._bpf.bpf_map__set_value_size(self._map(name), ctypes.c_uint32(value_bytes)),
             f"sizing the values of map {name} to {value_bytes} bytes",
         )
 
     def set_data(self, section: str, value: bytes) -> None:
         """Give a data section its first content before load."""
-        _check(
+        check(
             self._bpf.bpf_map__set_initial_value(
                 self._map(section), value, ctypes.c_size_t(len(value))
             ),
@@ -167,34 +159,45 @@ class Object:
 
     def reuse(self, name: str, fd: int) -> None:
         """Use a map that exists already instead of making one."""
-        _check(self._bpf.bpf_map__reuse_fd(self._map(name), fd), f"reusing map {name}")
+        check(self._bpf.bpf_map__reuse_fd(self._map(name), fd), f"reusing map {name}")
 
     def take_buffers(self, program: str) -> None:
         """Let an XDP program be handed frames of several buffers (Linux 5.18)."""
         pointer = self._program(program)
         self._bpf.bpf_program__flags.restype = ctypes.c_uint32
         flags = self._bpf.bpf_program__flags(pointer) | _XDP_HAS_FRAGS
-        _check(
+        check(
             self._bpf.bpf_program__set_flags(pointer, ctypes.c_uint32(flags)),
             f"setting the flags of {program}",
         )
 
     def load(self, program: str) -> None:
-        """Verify and load.  Raises HostError with the verifier's last words."""
-        pointer = self._program(program)
-        self._bpf.bpf_program__set_log_buf(pointer, self._log, ctypes.c_size_t(_LOG_BYTES))
+        """Verify and load.  Raises HostError, with the verifier's words if it was that."""
+        self._program(program)
+        logs = {}
+        for name, pointer in self._programs():
+            logs[name] = log = ctypes.create_string_buffer(_LOG_BYTES)
+            self._bpf.bpf_program__set_log_buf(pointer, log, ctypes.c_size_t(_LOG_BYTES))
         result = self._bpf.bpf_object__load(self._pointer)
-        if result < 0:
-            lines = [line for line in self._log.value.decode(errors="replace").splitlines() if line]
-            said = f"; the verifier says: {' / '.join(lines[-4:])}" if lines else ""
-            number = -result if result < -1 else ctypes.get_errno()
-            failure = _failure(number, f"loading {self._name}")
-            raise HostError(f"{failure}{said}")
+        if result >= 0:
+            return
+        for name, log in logs.items():
+            if log.value:  # it stays empty where the verifier accepts, or was not reached
+                said = log.value.decode(errors="replace")
+                raise refusal.rejected(name, said, refusal.compiler_of(self._path.read_bytes()))
+        check(result, f"loading {self._path.name}{refusal.on_old_kernel(platform.release())}")
+
+    def _programs(self) -> Iterator[tuple[str, ctypes.c_void_p]]:
+        pointer = self._bpf.bpf_object__next_program(self._pointer, None)
+        while pointer:
+            at = ctypes.c_void_p(pointer)
+            yield self._bpf.bpf_program__name(at).decode(), at
+            pointer = self._bpf.bpf_object__next_program(self._pointer, at)
 
     def _program(self, name: str) -> ctypes.c_void_p:
         pointer = self._bpf.bpf_object__find_program_by_name(self._pointer, name.encode())
         if not pointer:
-            raise HostError(f"{self._name} has no program {name}; reinstall Remainder")
+            raise HostError(f"{self._path.name} has no program {name}; reinstall Remainder")
         return ctypes.c_void_p(pointer)
 
     def program_fd(self, name: str) -> int:
@@ -230,7 +233,7 @@ def opened(path: Path) -> Iterator[Object]:
 
 def _object_info(fd: int, info: Any, what: str) -> None:
     size = ctypes.c_uint32(ctypes.sizeof(info))
-    _check(
+    check(
         library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size)),
         what,
     )
@@ -257,8 +260,15 @@ def verified_instructions(fd: int) -> int:
     return int(info.verified_insns)
 
 
+def link_is_xdp(fd: int) -> bool:
+    """Whether a link is one of XDP; else it is one of tcx."""
+    info = LinkInfo()
+    _object_info(fd, info, "reading a link")
+    return int(info.type) == _LINK_TYPE_XDP
+
+
 def link_target(fd: int) -> tuple[int, int]:
-    """(program id, ifindex) of an XDP link; ifindex 0 means its device is gone."""
+    """(program id, ifindex) of an XDP or tcx link; ifindex 0 means its device is gone."""
     info = LinkInfo()
     _object_info(fd, info, "reading a link")
     return int(info.prog_id), int(info.ifindex)
@@ -267,7 +277,7 @@ def link_target(fd: int) -> tuple[int, int]:
 def attach(program_fd: int, ifindex: int, mode: str) -> int:
     """Attach to an interface, ``mode`` native or generic; returns the link's descriptor."""
     opts = LinkCreateOpts(sz=ctypes.sizeof(LinkCreateOpts), flags=XDP_FLAGS[mode])
-    return _check(
+    return check(
         library().bpf_link_create(program_fd, ifindex, XDP, ctypes.byref(opts)),
         f"attaching in {mode} mode",
     )
@@ -275,34 +285,34 @@ def attach(program_fd: int, ifindex: int, mode: str) -> int:
 
 def attach_behind(program_fd: int, ifindex: int, hook: int) -> int:
     """Attach a program to the stack's side of an interface (tcx); returns the link's descriptor."""
-    return _check(
+    return check(
         library().bpf_link_create(program_fd, ifindex, hook, None), "attaching through tcx"
     )
 
 
 def update_link(link_fd: int, program_fd: int) -> None:
     """Let a link run another program; no packet falls between the two."""
-    _check(library().bpf_link_update(link_fd, program_fd, None), "replacing the program")
+    check(library().bpf_link_update(link_fd, program_fd, None), "replacing the program")
 
 
 def detach(link_fd: int) -> None:
     """Detach now; only dropping the last reference would leave it to a worker, for later."""
-    _check(library().bpf_link_detach(link_fd), "detaching")
+    check(library().bpf_link_detach(link_fd), "detaching")
 
 
 def pin(fd: int, path: Path) -> None:
     """Give a kernel object a name in the BPF file system, so that it outlives us."""
-    _check(library().bpf_obj_pin(fd, str(path).encode()), f"pinning {path}")
+    check(library().bpf_obj_pin(fd, str(path).encode()), f"pinning {path}")
 
 
 def pinned(path: Path) -> int:
     """A descriptor of what is pinned at a path."""
-    return _check(library().bpf_obj_get(str(path).encode()), f"opening {path}")
+    return check(library().bpf_obj_get(str(path).encode()), f"opening {path}")
 
 
 def program_by_id(number: int) -> int:
     """A descriptor of a loaded program, by the kernel's number of it."""
-    return _check(
+    return check(
         library().bpf_prog_get_fd_by_id(ctypes.c_uint32(number)), f"finding program {number}"
     )
 
@@ -323,7 +333,7 @@ def test_run(program_fd: int, frame: bytes, *, repeat: int = 1) -> tuple[int, by
         data_size_out=len(output),
         repeat=repeat,
     )
-    _check(
+    check(
         library().bpf_prog_test_run_opts(program_fd, ctypes.byref(opts)),
         f"running a frame of {len(frame)} bytes",
     )
@@ -347,7 +357,7 @@ def send_live(program_fd: int, frame: bytes, *, ifindex: int, repeat: int, batch
         flags=_LIVE_FRAMES,
         batch_size=batch,
     )
-    _check(
+    check(
         library().bpf_prog_test_run_opts(program_fd, ctypes.byref(opts)),
         f"sending frames of {len(frame)} bytes",
     )
@@ -356,4 +366,4 @@ def send_live(program_fd: int, frame: bytes, *, ifindex: int, repeat: int, batch
 @functools.cache
 def possible_cpus() -> int:
     """How many values a per-CPU element has."""
-    return _check(library().libbpf_num_possible_cpus(), "counting CPUs")
+    return check(library().libbpf_num_possible_cpus(), "counting CPUs")

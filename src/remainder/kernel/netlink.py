@@ -59,6 +59,8 @@ class Neighbour:
     address: Address
     mac: bytes | None
     valid: bool
+    managed: bool = False
+    """Kept resolved by the kernel, as ``keep_resolved`` asks for."""
 
 
 @contextmanager
@@ -223,7 +225,10 @@ def _off_link(route: IPRoute, address: Address, index: int) -> str | None:
 
 
 def keep_resolved(index: int, addresses: Iterable[Address]) -> None:
-    """Ask the kernel to resolve these neighbours and to keep them so (managed entries)."""
+    """Ask the kernel to resolve these neighbours and to keep them so (managed entries).
+
+    An older kernel takes the request and forgets the second half: ``Neighbour.managed`` tells.
+    """
     with netlink() as route:
         for address in addresses:
             try:
@@ -268,6 +273,7 @@ def _neighbour(message: Any) -> Neighbour | None:
         address=ip_address(destination),
         mac=bytes.fromhex(mac.replace(":", "")) if mac else None,
         valid=bool(message["state"] & _VALID),
+        managed=bool((message.get("flags_ext") or 0) & _EXT_MANAGED),
     )
 
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Final
 
 from remainder.flow import ICMP, ICMPV6, Address, Flow
-from remainder.frame import frame_of
 from remainder.kernel import abi, counters, dataplane, image, libbpf
 from remainder.kernel.dataplane import Dataplane
 from remainder.outcome import Outcome
 from remainder.plan import Plan
+from remainder.reference.frame import frame_of
 
 OWN_MAC: Final = bytes.fromhex("020000000001")
 CLIENT_MAC: Final = bytes.fromhex("0200000000fe")
@@ -42,10 +42,10 @@ class Oracle:
     def where(self, flow: Flow) -> tuple[str, str | None]:
         """(outcome, server) by the program's own counters: what it did, not what it says.
 
-        A server is asked about the answer to the flow; a member that nobody is
+        A sender is asked about the answer to the flow; a member that nobody is
         leaves every packet, and its counters tell to whom.
         """
-        if self.plan.role == "server":
+        if self.plan.role == "sender":
             back = flow.reversed()
             is_icmp = flow.protocol in (ICMP, ICMPV6)
             flow = replace(back, src_port=flow.src_port, dst_port=0) if is_icmp else back

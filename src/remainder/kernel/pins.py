@@ -2,11 +2,11 @@
 
 ::
 
-    /sys/fs/bpf/remainder/NODE/ROLE/link         what is attached
-    /sys/fs/bpf/remainder/NODE/ROLE/companion    a member's second link
+    /sys/fs/bpf/remainder/NODE/ROLE/link         what is attached, see hook.py
+    /sys/fs/bpf/remainder/NODE/ROLE/companion    what a member has before its stack
     /sys/fs/bpf/remainder/NODE/ROLE/N/program    what it runs, N counts up
     /sys/fs/bpf/remainder/NODE/ROLE/N/MAP…
-    /run/remainder/NODE@ROLE.json                names for the numbers (state.py)
+    /run/remainder/NODE@ROLE.json                names for the numbers (observe/state.py)
 
 Law: the data plane outlives the process.  Both places live until reboot.
 """
@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Final
 
 from remainder.errors import HostError
-from remainder.kernel import dataplane, libbpf
+from remainder.kernel import dataplane, hook, libbpf
 from remainder.kernel.dataplane import Dataplane
+from remainder.kernel.hook import Hook
 from remainder.plan import Role
 
 BPFFS: Final = Path("/sys/fs/bpf")
@@ -37,18 +38,29 @@ LOOK_S: Final = 0.05
 class Attached:
     """A data plane that runs, found by its pins."""
 
-    link_fd: int
-    companion_fd: int | None
-    ifindex: int  # 0: the device is gone
+    link: Hook
+    companion: Hook | None
+    ifindex: int  # 0: the device is gone, or somebody detached it
     folder: Path
     dataplane: Dataplane
+
+    def replace(self, program: Dataplane) -> None:
+        """Run another program, and its companion.  Raises HostError with neither replaced."""
+        self.link.replace(program.program_fd)
+        if self.companion is None or program.companion_fd is None:
+            return
+        try:
+            self.companion.replace(program.companion_fd)
+        except HostError:
+            self.link.replace(self.dataplane.program_fd)
+            raise
 
     def close(self) -> None:
         """Give the descriptors back; pins keep what they hold."""
         self.dataplane.close()
-        os.close(self.link_fd)
-        if self.companion_fd is not None:
-            os.close(self.companion_fd)
+        self.link.close()
+        if self.companion is not None:
+            self.companion.close()
 
 
 class Changing(enum.Enum):
@@ -98,25 +110,23 @@ def find(node: str, role: Role = "balancer") -> Attached | None:
 
 
 def _find(node: str, role: Role) -> Attached | Changing | None:
-    link = folder_of(node, role) / "link"
-    try:
-        link_fd = libbpf.pinned(link)
-    except HostError:
-        if link.exists():
-            raise
+    here = folder_of(node, role)
+    link = hook.find(here / "link")
+    if link is None:
         return None
-    program_id, ifindex = libbpf.link_target(link_fd)
-    companion = folder_of(node, role) / "companion"
-    for folder in _generations(node, role):
+    program_id, ifindex = link.target()
+    for folder in reversed(list(_generations(node, role))):
         try:
             found = dataplane.from_pins(folder, role)
         except HostError:
             continue  # half written when its process died
-        if found.program_id == program_id:
-            companion_fd = libbpf.pinned(companion) if companion.exists() else None
-            return Attached(link_fd, companion_fd, ifindex, folder, found)
+        # A filter that is gone tells no program; what it ran was the newest.
+        if program_id in (None, found.program_id):
+            companion = hook.find(here / "companion")
+            whole = companion is None or companion.target()[1] == ifindex
+            return Attached(link, companion, ifindex if whole else 0, folder, found)
         found.close()
-    os.close(link_fd)
+    link.close()
     return CHANGING
 
 
@@ -134,24 +144,35 @@ def remove_others(node: str, role: Role, *, keep: Path) -> None:
 
 
 def remove(node: str, role: Role) -> None:
-    """Detach: the links go first, then what they ran."""
+    """Detach: what is attached goes first, then what it ran."""
     folder = folder_of(node, role)
-    for link in (folder / "link", folder / "companion"):
-        if not link.exists():
-            continue
-        link_fd = libbpf.pinned(link)
-        if libbpf.link_target(link_fd)[1]:
-            libbpf.detach(link_fd)
-        os.close(link_fd)
-        link.unlink()
+    ours = set(_programs(node, role))
+    for path in (folder / "link", folder / "companion"):
+        attached = hook.find(path)
+        if attached is not None:
+            attached.detach(ours)
+            attached.close()
     dataplane.unpin(folder)
     for parent in (folder.parent, folder.parent.parent):
         with suppress(OSError):  # another role or node is in it, or it never was
             parent.rmdir()
 
 
+def _programs(node: str, role: Role) -> Iterator[int]:
+    """The kernel's number of every program that is pinned for a role."""
+    for folder in _generations(node, role):
+        for name in ("program", "companion"):
+            with suppress(HostError):  # half written
+                program_fd = libbpf.pinned(folder / name)
+                yield libbpf.program_id(program_fd)
+                os.close(program_fd)
+
+
 def _generations(node: str, role: Role) -> Iterator[Path]:
     folder = folder_of(node, role)
     if not folder.exists():
         return
-    yield from sorted(entry for entry in folder.iterdir() if entry.name.isdecimal())
+    yield from sorted(
+        (entry for entry in folder.iterdir() if entry.name.isdecimal()),
+        key=lambda entry: int(entry.name),
+    )

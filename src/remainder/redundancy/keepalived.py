@@ -108,7 +108,7 @@ def standby(config: Config, node: str, *, data_plane: PurePath) -> Standby:
         )
     _check_balancers(config.balancer)
     _check_interval(config.vrrp)
-    vips = {service.ip: None for service in config.service}
+    vips = {service.vip: None for service in config.service}
     if not vips:
         raise ConfigError("service", "there is no VIP to stand by for; add a [[service]]")
     return Standby(

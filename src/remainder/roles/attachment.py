@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from pathlib import Path
 
 from remainder.errors import HostError
-from remainder.kernel import libbpf
+from remainder.kernel import hook, libbpf
+from remainder.kernel.hook import Hook
 from remainder.kernel.netlink import Interface
 
 
@@ -44,6 +46,14 @@ def attach(
         if libbpf.errno_of(error) in (errno.EBUSY, errno.EEXIST):
             raise foreign_program(interface) from None
         raise
+
+
+def attach_for_good(
+    program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None], path: Path
+) -> tuple[Hook, str]:
+    """The same, with the link pinned at a path."""
+    link_fd, mode = attach(program_fd, interface, mode, warn)
+    return hook.link(link_fd, path), mode
 
 
 def refuse_foreign_program(interface: Interface) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from remainder.fleet import Part
 from remainder.kernel.netlink import Interface
 from remainder.kernel.tables import Tables
-from remainder.roles.attachment import attach, refuse_foreign_program
+from remainder.roles.attachment import attach_for_good, refuse_foreign_program
 from remainder.roles.hooks import Hooks
 
 
@@ -20,4 +20,4 @@ def _prepare(tables: Tables, part: Part, interface: Interface) -> None:
     tables.set_own_mac(interface.mac)
 
 
-HOOKS: Final = Hooks(refuse=refuse_foreign_program, prepare=_prepare, attach=attach)
+HOOKS: Final = Hooks(refuse=refuse_foreign_program, prepare=_prepare, attach=attach_for_good)

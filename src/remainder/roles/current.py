@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
-from remainder.kernel import counters, dataplane, image, libbpf, pins
+from remainder.kernel import counters, dataplane, image, pins
 from remainder.kernel.dataplane import Dataplane
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface
@@ -78,7 +78,7 @@ class Current:
     def _replace(
         self, part: Part, interface: Interface, macs: dict[Address, bytes], loaded: Dataplane
     ) -> None:
-        """Let the link run a program with other code, other features or more room."""
+        """Let the interface run a program with other code, other features or more room."""
         old, tables = self.attached, loaded.tables()
         ROLES[part.role].prepare(tables, part, interface)
         before = self.numbers
@@ -88,14 +88,12 @@ class Current:
         folder = pins.next_folder(self.node, part.role)
         try:
             loaded.pin(folder)
-            libbpf.update_link(old.link_fd, loaded.program_fd)
+            old.replace(loaded)
         except HostError:
             dataplane.unpin(folder)
             raise
-        if old.companion_fd is not None and loaded.companion_fd is not None:
-            libbpf.update_link(old.companion_fd, loaded.companion_fd)
         tables.begin_to_wait()  # until now packets met the old program, which counts, too
-        self.attached = Attached(old.link_fd, old.companion_fd, old.ifindex, folder, loaded)
+        self.attached = Attached(old.link, old.companion, old.ifindex, folder, loaded)
         self.tables, self.numbers = tables, numbers
         pins.remove_others(self.node, part.role, keep=folder)
         old.dataplane.close()

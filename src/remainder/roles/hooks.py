@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from remainder.fleet import Part
+from remainder.kernel.hook import Hook
 from remainder.kernel.netlink import Interface
 from remainder.kernel.tables import Tables
 
@@ -31,8 +33,8 @@ class Hooks:
     """Raises HostError if the interface cannot have this role now."""
     prepare: Callable[[Tables, Part, Interface], None]
     """Writes what is no table: own MAC, the cluster's, the ranges of the segment."""
-    attach: Callable[[int, Interface, str, Warn], tuple[int, str]]
-    """(program, interface, mode, warn) → (link, mode)."""
+    attach: Callable[[int, Interface, str, Warn, Path], tuple[Hook, str]]
+    """(program, interface, mode, warn, its name to be) → (where it stands, mode)."""
     release: Callable[[Part, Interface], None] = nothing_to_release
     """Takes back what ``prepare`` put on the interface."""
     warn_of: Callable[[Part, Interface], Iterator[str]] = nothing_to_warn_of

@@ -13,7 +13,7 @@ from remainder.fleet import Part
 from remainder.kernel import netlink, sysctl
 from remainder.kernel.netlink import Interface
 from remainder.kernel.tables import Tables
-from remainder.roles.attachment import attach, refuse_foreign_program
+from remainder.roles.attachment import attach_for_good, refuse_foreign_program
 from remainder.roles.hooks import Hooks
 
 
@@ -51,7 +51,7 @@ def _warn_of(part: Part, interface: Interface) -> Iterator[str]:
 HOOKS: Final = Hooks(
     refuse=refuse_foreign_program,
     prepare=_prepare,
-    attach=attach,
+    attach=attach_for_good,
     release=_release,
     warn_of=_warn_of,
 )

@@ -11,14 +11,15 @@ from ipaddress import ip_address
 
 from remainder.errors import HostError
 from remainder.fleet import Part, parts_of
-from remainder.kernel import netlink, pins, state
+from remainder.kernel import netlink, pins, refusal
 from remainder.kernel.dataplane import Dataplane
+from remainder.observe import state
 from remainder.plan import Role
 from remainder.roles.running import RunningRole, Wanted
 from remainder.roles.segment import check_servers
 from remainder.sources.file import Source
 
-EVERY_ROLE: tuple[Role, ...] = ("balancer", "member", "server")
+EVERY_ROLE: tuple[Role, ...] = ("balancer", "member", "sender")
 
 
 @dataclass
@@ -36,6 +37,8 @@ class RunningNode:
         """Start every role.  Raises ConfigError or HostError with nothing changed."""
         node = cls(wanted, Source(wanted.file))
         parts = node._parts()
+        for part in parts:
+            refusal.refuse_old_kernel(part.role)
         interfaces = [wanted.interface or part.interface for part in parts if _uses_xdp(part)]
         if len(parts) > 1 and wanted.interface:
             raise HostError(
@@ -107,7 +110,7 @@ class RunningNode:
 
 
 def _uses_xdp(part: Part) -> bool:
-    return part.role != "server"
+    return part.role != "sender"
 
 
 def detach(node: str) -> bool:
@@ -119,7 +122,7 @@ def detach(node: str) -> bool:
         return False
     found = False
     with state.sole_writer(node):
-        for role in EVERY_ROLE:
+        for role in reversed(EVERY_ROLE):  # as a node stops: who made a qdisc goes last
             before = state.read(node, role)
             if before is None and not pins.folder_of(node, role).exists():
                 continue

@@ -11,42 +11,45 @@ import numpy as np
 from remainder.errors import RemainderError
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
-from remainder.kernel.state import Refused, ServerState, ServiceState, State
-from remainder.plan import Plan, PlannedService
+from remainder.observe.state import Refused, ServerState, ServiceState, State
+from remainder.plan import Plan, PlannedChoice
 
 
 def services(
     plan: Plan, numbers: Mapping[OwnerName, int], macs: Mapping[Address, bytes]
 ) -> list[ServiceState]:
     """The services of a plan as they run."""
-    return [_service(planned, numbers, macs) for planned in plan.services]
+    return [_service(planned, numbers, macs) for planned in plan.choices]
 
 
 def _service(
-    planned: PlannedService, numbers: Mapping[OwnerName, int], macs: Mapping[Address, bytes]
+    planned: PlannedChoice, numbers: Mapping[OwnerName, int], macs: Mapping[Address, bytes]
 ) -> ServiceState:
-    service = planned.service
-    owned = np.bincount(planned.table, minlength=len(planned.servers))
+    choice = planned.choice
+    written = choice.match.written()
+    owned = np.bincount(planned.table, minlength=len(planned.owners))
     return ServiceState(
         name=planned.name,
-        vip=service.vip,
-        port=service.port,
-        protocol=service.protocol,
+        vip=written.vip,
+        port=written.port,
+        protocol=written.protocol,
         key=str(planned.key),
-        table=service.table,
+        table=choice.table,
         slots=planned.slots,
-        method=service.method,
-        fragments=service.fragments,
+        method=choice.method,
+        fragments=choice.fragments,
         servers=[
             ServerState(
-                name=server.name,
-                address=server.address,
-                weight=server.weight,
+                name=owner.name,
+                address=str(owner.address) if owner.address is not None else "",
+                weight=owner.weight,
                 slots=int(owned[at]),
-                counter=numbers[planned.name, server.name],
-                mac=macs[server.ip].hex(":") if server.ip and server.ip in macs else None,
+                counter=numbers[planned.name, owner.name],
+                mac=macs[owner.address].hex(":")
+                if owner.address is not None and owner.address in macs
+                else None,
             )
-            for at, server in enumerate(planned.servers)
+            for at, owner in enumerate(planned.owners)
         ],
     )
 

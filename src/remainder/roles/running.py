@@ -1,6 +1,6 @@
 """One role of one node on this machine: attach, publish, follow, adopt, detach.
 
-The same for balancer, member and server; what differs is in their own files.
+The same for balancer, member and sender; what differs is in their own files.
 Claims: 1b, 3-5, 18, 31, 34, 44.
 Laws: publishing is one write; the data plane outlives the process.
 """
@@ -16,10 +16,11 @@ from pathlib import Path
 from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
-from remainder.kernel import dataplane, image, libbpf, netlink, pins, state
+from remainder.kernel import dataplane, hook, image, netlink, pins
 from remainder.kernel.dataplane import Dataplane
 from remainder.kernel.netlink import Interface, Neighbour
 from remainder.kernel.pins import Attached
+from remainder.observe import state
 from remainder.plan import Plan, Role
 from remainder.roles import ROLES, notes
 from remainder.roles.current import Current, load
@@ -84,12 +85,12 @@ class RunningRole:
         found = pins.find(wanted.node, part.role)
         if found is not None and found.ifindex != interface.index:
             wanted.warn(
-                f"node {wanted.node!r} ran on an interface that is gone or another one; "
-                f"starting afresh on {name}"
+                f"node {wanted.node!r} ran on an interface that is gone or another one, or was "
+                f"detached by hand; starting afresh on {name}"
             )
             found.close()
             pins.remove(wanted.node, part.role)
-            found = None
+            found, interface = None, netlink.interface(name)  # without what was removed
         if found:
             return cls._adopt(wanted, part, interface, found, fingerprint)
         return cls._begin(wanted, part, interface, fingerprint)
@@ -120,16 +121,14 @@ class RunningRole:
         here = pins.folder_of(wanted.node, part.role)
         try:
             loaded.pin(folder)
-            companion_fd = None
+            companion = None
             if loaded.companion_fd is not None:
-                companion_fd = libbpf.attach_behind(
-                    loaded.companion_fd, interface.index, libbpf.TCX_INGRESS
+                companion = hook.beside_stack(
+                    loaded.companion_fd, interface.index, "ingress", here / "companion"
                 )
-                libbpf.pin(companion_fd, here / "companion")
-            link_fd, mode = hooks.attach(
-                loaded.program_fd, interface, wanted.mode or part.mode, wanted.warn
+            link, mode = hooks.attach(
+                loaded.program_fd, interface, wanted.mode or part.mode, wanted.warn, here / "link"
             )
-            libbpf.pin(link_fd, here / "link")
         except HostError:
             pins.remove(wanted.node, part.role)
             hooks.release(part, interface)
@@ -142,7 +141,7 @@ class RunningRole:
             mode=mode,
             current=Current(
                 wanted.node,
-                Attached(link_fd, companion_fd, interface.index, folder, loaded),
+                Attached(link, companion, interface.index, folder, loaded),
                 tables,
                 numbers,
             ),
@@ -165,7 +164,7 @@ class RunningRole:
                 "the running data plane is adopted, but its notes are gone: counters start at 0"
             )
         asked = _asked(wanted, part)
-        if before is not None and part.role != "server" and asked[1] not in ("auto", before.mode):
+        if before is not None and part.role != "sender" and asked[1] not in ("auto", before.mode):
             wanted.warn(
                 f"the data plane that runs already is in {before.mode} mode and stays so; "
                 f"`remainder detach --node {wanted.node}` first to have it {asked[1]}"
@@ -179,7 +178,7 @@ class RunningRole:
             wanted=wanted,
             part=part,
             interface=interface,
-            mode=before.mode if before else interface.xdp_mode or "native",
+            mode=_mode_of(found, interface),
             current=Current(
                 wanted.node,
                 found,
@@ -248,7 +247,7 @@ class RunningRole:
         if self.macs.get(neighbour.address) != neighbour.mac:
             self.macs[neighbour.address] = neighbour.mac
             self.current.tables.set_mac(neighbour.address, neighbour.mac)
-            kind = "router" if self.role == "server" else "server"
+            kind = "router" if self.role == "sender" else "server"
             self.wanted.say(f"{kind} {neighbour.address} is at {neighbour.mac.hex(':')}")
             self._write_state()
 
@@ -315,6 +314,12 @@ class RunningRole:
             refused=self.refused,
             services=notes.services(self.plan, self.current.numbers, self.macs),
         )
+
+
+def _mode_of(found: Attached, interface: Interface) -> str:
+    """How what was found is attached: as the interface says of XDP, else the way."""
+    way = found.link.way
+    return (interface.xdp_mode or "native") if way == "XDP" else way
 
 
 def _asked(wanted: Wanted, part: Part) -> tuple[str | None, str]:

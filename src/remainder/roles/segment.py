@@ -40,7 +40,7 @@ def check_servers(plan: Plan, interface: Interface) -> None:
 
 
 def _kind(plan: Plan) -> str:
-    return "router" if plan.role == "server" else "server"
+    return "router" if plan.role == "sender" else "server"
 
 
 def resolve(
@@ -57,6 +57,7 @@ def resolve(
     """
     wanted = addresses_of(plan)
     netlink.keep_resolved(ifindex, wanted)
+    _warn_of_unmanaged(ifindex, wanted - set(asked), warn)
     deadline_s = time.monotonic() + RESOLVE_S
     macs = {address: mac for address, mac in known.items() if address in wanted}
     while True:
@@ -77,3 +78,17 @@ def resolve(
                 f"{address}: its packets are dropped as 'unresolved' until it does"
             )
     return macs
+
+
+def _warn_of_unmanaged(
+    ifindex: int, asked: Collection[Address], warn: Callable[[str], None]
+) -> None:
+    """Of what was just asked for: whether the kernel does it is read back, not assumed."""
+    found = netlink.neighbours(ifindex)
+    lost = [address for address in asked if address in found and not found[address].managed]
+    if lost:
+        warn(
+            f"the kernel resolved {', '.join(sorted(map(str, lost)))} once and does not keep it so "
+            f"(managed neighbours take Linux 5.16): a new MAC address there is followed only when "
+            f"the kernel happens to learn it"
+        )

@@ -1,6 +1,7 @@
 """WHO owns a slot?  A new table algorithm is one file here and one line below."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import gcd
 from typing import Final
 
 from remainder.selection import maglev, modulo
@@ -12,4 +13,12 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
     "maglev": maglev.table,
 }
 
-__all__ = ["ALGORITHMS", "DEFAULT_SLOTS", "Algorithm", "Table"]
+
+def slots_of(table: str, weights: Sequence[int], slots: int | None) -> int:
+    """How many slots a table will have, before it is filled."""
+    if table == "modulo":
+        return sum(weights) // max(gcd(*weights), 1)
+    return slots or DEFAULT_SLOTS
+
+
+__all__ = ["ALGORITHMS", "DEFAULT_SLOTS", "Algorithm", "Table", "slots_of"]

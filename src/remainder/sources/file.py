@@ -10,19 +10,20 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import tomli
 
 from remainder.config import Config
 from remainder.errors import ConfigError
 from remainder.sources.lines import Place, lines_of
-from remainder.sources.words import EXAMPLES, KINDS, WANTED
-from remainder.validation import secret_problem, validate
+from remainder.sources.words import EXAMPLES, SECTIONS, WANTED
+from remainder.validation import validate
+from remainder.values import ShapeError, decoded, secret_of
 
 MAX_BYTES: Final = 1 << 26
 """More than 16,384 services with dozens of servers each need."""
@@ -119,12 +120,12 @@ def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Config
     """Check the text of a file.  ``folder`` is where a relative ``secret_file`` is looked for."""
     raw = _parse(text, name)
     try:
-        config = msgspec.convert(raw, Config, strict=True)
+        config = msgspec.convert(raw, Config, strict=True, dec_hook=decoded)
         if config.secret_file is not None:
             config = _with_secret(config, config.secret_file, folder=folder or Path())
         validate(config)
     except msgspec.ValidationError as error:
-        place, problem = _explain(str(error), raw)
+        place, problem = _explain(error, raw)
     except ConfigError as error:
         place, problem = _steps(error.where), error.problem
     else:
@@ -134,8 +135,8 @@ def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Config
 
 def _parse(text: str, name: str) -> dict[str, object]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         match = re.fullmatch(
             r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error)
         )
@@ -167,9 +168,12 @@ def _with_secret(config: Config, secret_file: str, *, folder: Path) -> Config:
             f"{str(path)!r} cannot be read ({_reason(error)}); put 32 hexadecimal digits there, "
             f"`openssl rand -hex 16` makes some",
         ) from None
-    if problem := secret_problem(secret):
-        raise ConfigError("secret_file", f"{str(path)!r} holds no secret: {problem}")
-    return msgspec.structs.replace(config, secret=secret)
+    try:
+        return msgspec.structs.replace(config, secret=secret_of(secret))
+    except ConfigError as error:
+        raise ConfigError(
+            "secret_file", f"{str(path)!r} holds no secret: {error.problem}"
+        ) from None
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -183,12 +187,16 @@ _MSGSPEC: Final = re.compile(
 )
 
 
-def _explain(message: str, raw: dict[str, object]) -> tuple[Place, str]:
+def _explain(error: msgspec.ValidationError, raw: dict[str, object]) -> tuple[Place, str]:
     """Turn msgspec's sentence into the place and a sentence for the user."""
-    match = _MSGSPEC.fullmatch(message)
-    problem, path = (match["problem"], match["path"] or "") if match else (message, "")
+    match = _MSGSPEC.fullmatch(str(error))
+    problem, path = (match["problem"], match["path"] or "") if match else (str(error), "")
     place = _steps(path)
-    kind, struct = KINDS.get(re.sub(r"\d+", "", path), KINDS[""])
+    if isinstance(error.__cause__, ConfigError):  # our own, from a value; msgspec adds its place
+        return (*place, *_steps(error.__cause__.where)), error.__cause__.problem
+    if isinstance(error.__cause__, ShapeError):
+        problem = "something else"
+    kind, struct = SECTIONS.get(re.sub(r"\d+", "", path), SECTIONS[""])
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", problem, re.DOTALL):
         known = [field.name for field in msgspec.structs.fields(struct)]
         near = "".join(
@@ -200,8 +208,6 @@ def _explain(message: str, raw: dict[str, object]) -> tuple[Place, str]:
         )
     if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
         return place, f"{missing[1]!r} is missing; add {EXAMPLES.get(missing[1], missing[1])}"
-    if own := re.fullmatch(r"(vip|address): (.*)", problem, re.DOTALL):
-        return (*place, own[1]), own[2]
     came = _value_at(raw, place)
     wanted = WANTED.get(re.sub(r"\d+", "", _written(place)), problem)
     cure = "; write it without quotes" if isinstance(came, str) and came.isdecimal() else ""

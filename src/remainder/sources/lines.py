@@ -1,15 +1,16 @@
 """On which line of a TOML text does each value stand?
 
-Rule: right or silent.  The text has been understood by tomllib already; this
+Rule: right or silent.  The text has been understood by tomli already; this
 walk finds the same values a second time, and where the two disagree it says nothing.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
+
+import tomli
 
 Place = tuple[str | int, ...]
 """The way to a value: ``("service", 0, "servers", 1, "weight")``."""
@@ -35,7 +36,7 @@ _TOKEN: Final = re.compile(
 
 
 def lines_of(text: str, raw: dict[str, object]) -> Mapping[Place, int]:
-    """Each place of ``raw``, which tomllib made of ``text``, with its line, from 1.
+    """Each place of ``raw``, which tomli made of ``text``, with its line, from 1.
 
     A table has the line of its header or of its first key.  Empty where the
     lines cannot be told.
@@ -121,7 +122,7 @@ class _Walk:
         words = []
         while (token := self.take()).text != end:
             if token.kind == "quoted":
-                words.append(str(tomllib.loads(f"key = {token.text}")["key"]))
+                words.append(str(tomli.loads(f"key = {token.text}")["key"]))
             elif token.kind == "bare":
                 words.append(token.text)
         return words

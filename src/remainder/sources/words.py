@@ -31,7 +31,7 @@ from remainder.flow import PROTOCOLS
 from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
 
-KINDS: Final[Mapping[str, tuple[str, type[msgspec.Struct]]]] = {
+SECTIONS: Final[Mapping[str, tuple[str, type[msgspec.Struct]]]] = {
     "": ("Remainder file", Config),
     "service[]": ("[[service]]", Service),
     "service[].servers[]": ("server", Server),

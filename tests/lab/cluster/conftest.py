@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from remainder.lab import SCENES
-from remainder.lab.cluster import Cluster
+from remainder_lab import SCENES
+from remainder_lab.cluster import Cluster
 
 
 @pytest.fixture(scope="module")

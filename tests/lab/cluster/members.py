@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from remainder.config import CLUSTER_MAC
-from remainder.lab import Host
-from remainder.lab.acts_cluster import publish
-from remainder.lab.cluster import Cluster
-from remainder.lab.running import end
+from remainder_lab import Host
+from remainder_lab.acts_cluster import publish
+from remainder_lab.cluster import Cluster
+from remainder_lab.running import end
 
 
 def run_members(

@@ -10,15 +10,15 @@ import pytest
 
 from remainder.config import CLUSTER_MAC
 from remainder.kernel import netlink
-from remainder.lab import hold_sessions, udp_exchanges
-from remainder.lab.acts_cluster import (
+from remainder_lab import hold_sessions, udp_exchanges
+from remainder_lab.acts_cluster import (
     plan_of,
     publish,
     show_joining,
     show_leaving,
     show_selection,
 )
-from remainder.lab.cluster import Cluster
+from remainder_lab.cluster import Cluster
 from tests.lab.cluster.members import listens, run_members
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -37,7 +37,7 @@ def test_a_member_that_leaves_a_stable_table_breaks_its_own_sessions(
     text = scene.config_text(servers=["m1", "m2"], mode="native")
     left = show_leaving(scene, file, text, leaver="m3")
     own = {
-        item.flow for item in left.sessions if scene.name_of(before.where(item.flow).server) == "m3"
+        item.flow for item in left.sessions if scene.name_of(before.where(item.flow).owner) == "m3"
     }
     print(
         f"maglev, 3 to 2 members: {len(left.sessions)} sessions, {len(own)} of the leaver, "
@@ -114,7 +114,7 @@ def test_a_member_that_was_stopped_answers_nothing(scene: Cluster, file: Path) -
 
     assert missing
     assert missing == {
-        item.flow for item in echoes if scene.name_of(plan.where(item.flow).server) == "m3"
+        item.flow for item in echoes if scene.name_of(plan.where(item.flow).owner) == "m3"
     }
     assert {"m1", "m2"} == {item.server for item in echoes if item.ok}
 

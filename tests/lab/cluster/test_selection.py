@@ -17,14 +17,14 @@ from scapy.layers.l2 import ARP, Ether
 
 from remainder.config import CLUSTER_MAC
 from remainder.flow import endpoint
-from remainder.kernel.report import report
-from remainder.lab import SCENES, Host, http_sessions, numbering
-from remainder.lab.acts_cluster import (
+from remainder.observe.report import report
+from remainder_lab import SCENES, Host, http_sessions, numbering
+from remainder_lab.acts_cluster import (
     Selected,
     show_selection,
 )
-from remainder.lab.cluster import SHARED, Cluster, neighbours_of
-from remainder.lab.host import python_module
+from remainder_lab.cluster import SHARED, Cluster, neighbours_of
+from remainder_lab.host import python_module
 from tests.lab.cluster.members import listens, run_members, stop
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -251,7 +251,7 @@ servers = [{ name = "s1", address = "192.0.2.12" }]
 """
 
 
-def status(scene: Cluster, name: str) -> dict:
+def status(scene: Cluster, name: str) -> dict[str, Any]:
     """``remainder status --json`` of a member."""
     host = scene.members[name]
     done = host.run(
@@ -260,7 +260,7 @@ def status(scene: Cluster, name: str) -> dict:
     (node,) = json.loads(done.stdout)["nodes"]
 
     assert report(host.namespace, "member")["fingerprint"] == node["fingerprint"]
-    return node
+    return dict(node)
 
 
 def forget_shared_addresses(scene: Cluster) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from remainder.lab.acts_return import publish
-from remainder.lab.return_path import ReturnPath, return_path
+from remainder_lab.acts_return import publish
+from remainder_lab.return_path import ReturnPath, return_path
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from remainder.kernel.report import report
-from remainder.lab.return_path import ReturnPath
+from remainder.observe.report import report
+from remainder_lab.return_path import ReturnPath
 
 
 def outcomes(scene: ReturnPath, name: str) -> dict[str, int]:
-    counted = report(scene.nodes[name].namespace, "server")["outcomes"]
+    counted = report(scene.nodes[name].namespace, "sender")["outcomes"]
     return {outcome: count["packets"] for outcome, count in counted.items()}
 
 

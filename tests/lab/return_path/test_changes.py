@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from remainder.fleet import return_plan
-from remainder.kernel.report import report
-from remainder.lab import hold_sessions
-from remainder.lab.acts_return import (
+from remainder.observe.report import report
+from remainder.sources.file import load
+from remainder_lab import hold_sessions
+from remainder_lab.acts_return import (
     SESSIONS,
     publish,
     show_sessions,
 )
-from remainder.lab.host import python_module
-from remainder.lab.return_path import ReturnPath
-from remainder.lab.tiered import INSIDE, router_address
-from remainder.sources.file import load
+from remainder_lab.host import python_module
+from remainder_lab.return_path import ReturnPath
+from remainder_lab.tiered import INSIDE, router_address
 from tests.lab.return_path.servers import outcomes, wait_for
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -119,7 +119,7 @@ def test_a_dead_router_takes_only_its_own_sessions_with_it(scene: ReturnPath, fi
     for server in scene.servers.values():
         server.netlink(_use_next_hop, router_address("r1"))
     of_r1 = {
-        session for session in sessions if scene.name_of(plan.where(session.flow).server) == "r1"
+        session for session in sessions if scene.name_of(plan.where(session.flow).owner) == "r1"
     }
     print(f"{len(of_r1)} of {len(sessions)} sessions were r1's, and are lost")
 
@@ -131,7 +131,7 @@ def test_a_dead_router_takes_only_its_own_sessions_with_it(scene: ReturnPath, fi
 
 
 def macs_of(scene: ReturnPath, name: str) -> set[str]:
-    services = report(scene.nodes[name].namespace, "server")["services"]
+    services = report(scene.nodes[name].namespace, "sender")["services"]
     return {router["mac"] for service in services for router in service["servers"]}
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from remainder.flow import ICMP, Flow, endpoint
-from remainder.lab import http_sessions, transfer, udp_exchanges
-from remainder.lab.acts_return import (
+from remainder_lab import http_sessions, transfer, udp_exchanges
+from remainder_lab.acts_return import (
     KEYS,
     SESSIONS,
     publish,
@@ -21,10 +21,10 @@ from remainder.lab.acts_return import (
     turned,
     watching,
 )
-from remainder.lab.host import Host, python_module
-from remainder.lab.numbering import server_address
-from remainder.lab.return_path import ReturnPath
-from remainder.lab.tiered import INSIDE, router_address
+from remainder_lab.host import Host, python_module
+from remainder_lab.numbering import server_address
+from remainder_lab.return_path import ReturnPath
+from remainder_lab.tiered import INSIDE, router_address
 from tests.lab.return_path.servers import outcomes
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -196,7 +196,7 @@ class serving:  # noqa: N801  (used like a function)
         binds = [f"--bind={address}" for address in addresses]
         self.process = host.popen(
             python_module(
-                "remainder.lab.servers", f"--name={name}", "--port=80", "--udp-port=7", *binds
+                "remainder_lab.servers", f"--name={name}", "--port=80", "--udp-port=7", *binds
             )
         )
 

@@ -32,7 +32,7 @@ def frames(row: Row) -> Iterator[bytes]:
     mac = row.node.cluster_mac if row.role == "member" else row.node.mac
     for _ in range(FRAMES):
         frame = recipes.frame(dice.randbytes(recipes.RECIPE_BYTES), aims, mac)
-        if row.role != "server":
+        if row.role != "sender":
             yield frame
         elif len(frame) >= SHORTEST.get(frame[12:14], 15):
             yield turned(frame)
@@ -52,8 +52,8 @@ def main() -> None:
                     outcomes[expected.outcome.value] += 1
                     same = (expected.outcome, expected.frame) == (actual.outcome, actual.frame)
                     if expected.outcome in SERVED:
-                        same &= (expected.service, expected.server) == (
-                            actual.service, actual.server,
+                        same &= (expected.choice, expected.owner) == (
+                            actual.choice, actual.owner,
                         )  # fmt: skip
                     if not same:
                         differ.append(f"{row.name}: {frame.hex()}: {expected} != {actual}")

@@ -24,22 +24,22 @@ from remainder.config import (
 )
 from remainder.fleet import parts_of
 from remainder.flow import PROTOCOLS, Flow
-from remainder.frame import frame_of
 from remainder.kernel.abi import Feature
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
 from remainder.plan import Plan, Role
 from remainder.reference import Node
+from remainder.reference.frame import frame_of
 
 CLUSTER_MAC: Final = bytes.fromhex("03000000aa01")
 SUM: Final = "src_ip + src_port + dst_ip + dst_port + protocol"
 HASH: Final = "hash(src_ip, src_port, dst_ip, dst_port, protocol)"
-ROLES: Final[Sequence[Role]] = ("balancer", "member", "server")
+ROLES: Final[Sequence[Role]] = ("balancer", "member", "sender")
 FAMILIES: Final = {"IPv4": (4,), "IPv6": (6,), "IPv4 and IPv6": (4, 6)}
 KEYS: Final = {"sum": (SUM,), "hash": (HASH,), "sum and hash": (SUM, HASH)}
 TAKES: Final[dict[Role, Sequence[str]]] = {
-    "balancer": ("any port", "any protocol", "any port and protocol", "all code"),
-    "member": ("any address", "all code"),
-    "server": ("any port", "any protocol", "any port and protocol", "any address", "all code"),
+    "balancer": ("any port", "any protocol", "any port and protocol", "all code", "large frames"),
+    "member": ("any address", "all code", "large frames"),
+    "sender": ("any port", "any protocol", "any port and protocol", "any address", "all code"),
 }
 """What else a file may take; with both families and both kinds of key."""
 
@@ -47,6 +47,8 @@ ALL_CODE: Final = (
     Feature.SUM | Feature.HASH | Feature.ANY_PORT | Feature.ANY_PROTOCOL | Feature.ANY_ADDRESS
 )
 """A program may know more than a file needs; pings are the balancer's alone to answer."""
+
+_MORE: Final = {"all code": ALL_CODE, "large frames": Feature.BUFFERS}
 
 _VIP: Final = {4: "203.0.113.", 6: "2001:db8:113::"}
 _OWNER: Final = {4: "192.0.2.", 6: "2001:db8:2::"}
@@ -88,7 +90,7 @@ def _row(role: Role, name: str, families: Sequence[int], keys: Sequence[str], ta
         service=services,
         balancer=[Balancer(name="n", interface="eth0")] if role == "balancer" else [],
         cluster=_clusters(services, takes) if role == "member" else [],
-        return_path=_paths(services, keys, takes) if role == "server" else [],
+        return_path=_paths(services, keys, takes) if role == "sender" else [],
         secret="00112233445566778899aabbccddeeff",  # noqa: S106  (nobody's)
     )
     (part,) = parts_of(config, "n")
@@ -99,7 +101,7 @@ def _row(role: Role, name: str, families: Sequence[int], keys: Sequence[str], ta
         features=name,
         plan=part.plan,
         node=node,
-        more=ALL_CODE if takes == "all code" else Feature(0),
+        more=_MORE.get(takes, Feature(0)),
         frames=tuple(_frame(role, service) for service in services),
     )
 
@@ -134,13 +136,13 @@ def _clusters(services: Sequence[Service], takes: str) -> list[Cluster]:
 
 def _paths(services: Sequence[Service], keys: Sequence[str], takes: str) -> list[ReturnPath]:
     """One way back for each key."""
-    versions = sorted({service.ip.version for service in services})
+    versions = sorted({service.vip.version for service in services})
     return [
         ReturnPath(
             name=f"back-{number}",
             key=key,
             table="modulo",
-            services=[service.name for service in services if service.key == key],
+            services=[service.name for service in services if str(service.key) == key],
             routers=[
                 Router(name=f"r{last}-v{version}", address=f"{_OWNER[version]}{last}")
                 for last in (1, 2, 3)
@@ -155,9 +157,9 @@ def _paths(services: Sequence[Service], keys: Sequence[str], takes: str) -> list
 
 def _frame(role: Role, service: Service) -> bytes:
     """A client's first packet, or the answer to it."""
-    version: Literal[4, 6] = service.ip.version
-    flow = Flow(_CLIENT[version], 40_001, service.ip, 80, PROTOCOLS["tcp"])
-    if role == "server":
+    version: Literal[4, 6] = service.vip.version
+    flow = Flow(_CLIENT[version], 40_001, service.vip, 80, PROTOCOLS["tcp"])
+    if role == "sender":
         return frame_of(flow.reversed(), source_mac=OWN_MAC, destination_mac=CLIENT_MAC)
     mac = OWN_MAC if role == "balancer" else CLUSTER_MAC
     return frame_of(flow, source_mac=CLIENT_MAC, destination_mac=mac)

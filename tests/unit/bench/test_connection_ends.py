@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from remainder.bench import connection_ends
-from remainder.bench.connection_ends import (
+from remainder_bench import connection_ends
+from remainder_bench.connection_ends import (
     ANSWER,
     BATCH,
     REQUEST,

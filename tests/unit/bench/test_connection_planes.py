@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from remainder.bench import connection_planes, wire
-from remainder.bench.connection_planes import PLANES, SERVERS, VIP
+from remainder_bench import connection_planes, wire
+from remainder_bench.connection_planes import PLANES, SERVERS, VIP
 
 
 def test_the_first_way_is_without_a_balancer() -> None:
@@ -21,10 +21,10 @@ def test_what_both_measures_know_has_the_same_name_in_both() -> None:
 
 
 def test_ours_and_haproxy_have_the_same_servers() -> None:
-    (planned,) = connection_planes.plan().services
+    (planned,) = connection_planes.plan().choices
     config = connection_planes.haproxy_cfg()
 
-    assert [*SERVERS] == [server.address for server in planned.servers]
+    assert [*SERVERS] == [str(owner.address) for owner in planned.owners]
     assert [f"server s{at} {address}:80" for at, address in enumerate(SERVERS, 1)] == [
         line.strip() for line in config.splitlines() if line.strip().startswith("server ")
     ]

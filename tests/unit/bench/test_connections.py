@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from remainder.bench import connections
-from remainder.bench.connection_planes import PLANES
-from remainder.lab import tools
+from remainder_bench import connections
+from remainder_bench.connection_planes import PLANES
+from remainder_lab import tools
 
 
 def test_without_haproxy_its_row_is_left_out_and_the_report_says_so(

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from remainder.bench import first_packet
-from remainder.bench.first_packet import first_answer_at_s
 from remainder.errors import HostError
+from remainder_bench import first_packet
+from remainder_bench.first_packet import first_answer_at_s
 
 
 def test_the_first_answer_is_awaited() -> None:

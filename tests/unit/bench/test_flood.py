@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from remainder.bench import flood
-from remainder.bench.flood import Cpus, cpus_of
-from remainder.bench.flood_report import Level
 from remainder.errors import HostError
-from remainder.lab import napi
+from remainder_bench import flood, napi
+from remainder_bench.flood import Cpus, cpus_of
+from remainder_bench.flood_report import Level
 from tests.unit.bench.test_flood_report import GOOD
 
 

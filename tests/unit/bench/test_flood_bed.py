@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from remainder.bench.flood_bed import (
+from remainder.errors import HostError
+from remainder.plan import make_plan
+from remainder.sources.file import loads
+from remainder_bench.flood_bed import (
     ADDRESSES,
     CONNTRACK,
     FILE,
@@ -15,10 +18,7 @@ from remainder.bench.flood_bed import (
     need_tools,
     queue_of,
 )
-from remainder.errors import HostError
-from remainder.lab import tools
-from remainder.plan import make_plan
-from remainder.sources.file import loads
+from remainder_lab import tools
 
 SERVERS = [ADDRESSES["s1"], ADDRESSES["s2"]]
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from remainder.bench.flood_report import (
+from remainder_bench.cli.flood_page import page
+from remainder_bench.flood_report import (
     FloodReport,
     Level,
     Memory,
@@ -16,8 +17,7 @@ from remainder.bench.flood_report import (
     as_text,
     quantile_ms,
 )
-from remainder.bench.machine import this_machine
-from remainder.cli.flood_page import page
+from remainder_bench.machine import this_machine
 
 LETTER = 7.5
 """how wide a letter of the picture is at most; its fonts have 0.6 of 12 units"""

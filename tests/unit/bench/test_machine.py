@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from remainder.bench.machine import cpu_name, this_machine
+from remainder_bench.machine import cpu_name, this_machine
 
 
 def test_the_model_of_the_cpu_is_what_it_says_of_itself() -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from remainder.bench import micro
-from remainder.bench.micro import Copy, Trial, measure
-from remainder.bench.packets import CLIENT, STRANGER, ack, template_of
 from remainder.flow import Flow
-from remainder.kernel.stopwatch import EVERY_PACKET_NEW, Lap, Template
+from remainder.kernel import libbpf
 from remainder.outcome import Outcome
+from remainder_bench.micro import Copy, Trial, measure
+from remainder_bench.packets import CLIENT, STRANGER, ack, template_of
+from remainder_bench.stopwatch import EVERY_PACKET_NEW, Lap, Template
 
 TEMPLATE = template_of(ack(Flow(CLIENT[4], 1024, STRANGER[4], 80, 6)))
 ONLY_RETURN, OURS, OTHER = 1, 2, 3
@@ -38,7 +38,7 @@ class FalseWatch:
 
 @pytest.fixture(autouse=True)
 def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(micro.libbpf, "program_size", lambda descriptor: 100 * descriptor)
+    monkeypatch.setattr(libbpf, "program_size", lambda descriptor: 100 * descriptor)
 
 
 def trial(program: int, *, flows: int = 1, after: bytes | None = None) -> Trial:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from remainder.bench.machine import Machine
-from remainder.bench.report import Report, Row, as_plain, as_text
-from remainder.cli.bench_page import page
+from remainder_bench.cli.bench_page import page
+from remainder_bench.machine import Machine
+from remainder_bench.report import Report, Row, as_plain, as_text
 
 MACHINE = Machine(
     date="2030-01-02 03:04 UTC",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from remainder.bench.cases import FIRST_VIP
-from remainder.bench.packets import CLIENT, plain
-from remainder.bench.wire import PLANES, _with_complement
 from remainder.flow import Flow
-from remainder.frame import internet_checksum
+from remainder.reference.frame import internet_checksum
+from remainder_bench.cases import FIRST_VIP
+from remainder_bench.packets import CLIENT, plain
+from remainder_bench.wire import PLANES, _with_complement
 
 
 def test_the_header_checksum_stays_true_when_the_client_changes() -> None:

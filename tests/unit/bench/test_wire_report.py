@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from remainder.bench.machine import Machine
-from remainder.bench.wire_report import (
+from remainder_bench.cli.bench_page import wire_page
+from remainder_bench.machine import Machine
+from remainder_bench.wire_report import (
     Connections,
     Speed,
     WireReport,
@@ -17,7 +18,6 @@ from remainder.bench.wire_report import (
     extra,
     share,
 )
-from remainder.cli.bench_page import wire_page
 
 MACHINE = Machine("today", "a CPU", 2, 0.5, "6.18", "on", (), "veth", "balancer")
 

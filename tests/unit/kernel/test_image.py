@@ -7,9 +7,11 @@ from ipaddress import IPv4Address
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from remainder.choice import Choice, Match, Owner
 from remainder.kernel import abi, image
 from remainder.kernel.layout import Capacity
-from remainder.plan import Claim, Owner, Plan, plan_service
+from remainder.plan import Plan, plan_choice
+from remainder.selection.key import parse_key
 from tests.strategies import plans
 
 
@@ -23,19 +25,15 @@ def _image(plan: Plan) -> tuple[Capacity, image.Image]:
 def test_every_slot_leads_to_the_owner_of_the_plan(plan: Plan) -> None:
     """Through first_slot, the slots and first_owner, as the kernel goes."""
     _, made = _image(plan)
-    for planned in plan.services:
-        match = abi.match_of(
-            port=planned.service.port_number or 0,
-            protocol=planned.service.protocol_number or 0,
-            version=planned.service.ip.version,
-        )
-        packed = planned.service.ip.packed.rjust(16, b"\0")
+    for planned in plan.choices:
+        address, port, protocol = planned.choice.match
+        match = abi.match_of(port=port or 0, protocol=protocol or 0, version=address.version)
+        packed = address.packed.rjust(16, b"\0")
         (entry,) = (
             item
             for item in made.services
             if int(item["match"]) == match
-            and int(item["vip_lo"])
-            == abi.raw(packed[8:] if planned.service.ip.version == 6 else packed[12:])
+            and int(item["vip_lo"]) == abi.raw(packed[8:] if address.version == 6 else packed[12:])
             and int(item["vip_hi"]) == abi.raw(packed[:8])
         )
         first_slot, first_owner = int(entry["first_slot"]), int(entry["first_owner"])
@@ -88,12 +86,12 @@ def test_maps_have_counters_for_two_plans_that_share_no_server(
 
 @given(st.integers(1, 4096))
 def test_counters_suffice_for_twice_the_owners_whatever_the_size(servers: int) -> None:
-    owners = [Owner(name=f"s{number}", weight=1) for number in range(servers)]
-    claim = Claim(
-        name="c", ip=IPv4Address("203.0.113.10"), port_number=80, protocol_number=6,
-        key="src_ip", table="modulo", slots=None, servers=owners, method="l2", fragments="drop",
+    owners = tuple(Owner(f"s{number}", 1, None) for number in range(servers))
+    choice = Choice(
+        name="c", match=Match(IPv4Address("203.0.113.10"), 80, 6), key=parse_key("src_ip"),
+        table="modulo", slots=None, owners=owners, method="l2", fragments="drop",
     )  # fmt: skip
-    capacity = image.capacity_for(Plan(services=(plan_service(claim),)))
+    capacity = image.capacity_for(Plan(choices=(plan_choice(choice),)))
 
     assert 2 * capacity.owners <= capacity.counters
 
@@ -105,7 +103,9 @@ def test_an_entry_has_the_fields_of_the_kernels_in_their_order() -> None:
 @given(plans(), st.data())
 def test_unresolved_owners_are_marked(plan: Plan, data: st.DataObject) -> None:
     """An owner without a MAC is not resolved; with one it carries it."""
-    addresses = sorted({server.ip for item in plan.services for server in item.servers}, key=str)
+    addresses = sorted(
+        {owner.address for item in plan.choices for owner in item.owners if owner.address}, key=str
+    )
     known = data.draw(st.sets(st.sampled_from(addresses)))
     numbers, _ = image.allocate_counters(plan, {})
     macs = dict.fromkeys(known, b"\x02\x00\x00\x00\x00\x07")

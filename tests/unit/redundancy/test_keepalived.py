@@ -159,7 +159,7 @@ def test_the_silence_before_a_takeover_is_that_of_the_rfc(
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_one_address_family_alone_needs_no_group(version: int) -> None:
-    services = [one for one in PAIR.service if one.ip.version == version]
+    services = [one for one in PAIR.service if one.vip.version == version]
     text = render(of(replace(PAIR, service=services)))
 
     assert "vrrp_sync_group" not in text

@@ -24,7 +24,7 @@ def refusing(number: int, *modes: str) -> object:
     def try_(program_fd: int, ifindex: int, mode: str) -> int:
         if mode in modes:
             failure = HostError(f"attaching in {mode} mode: {number}")
-            failure.errno = number  # type: ignore[attr-defined]
+            failure.errno = number
             raise failure
         return 42
 

@@ -10,7 +10,8 @@ import pytest
 from remainder.config import Config, Server, Service
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel.netlink import Interface
+from remainder.kernel import netlink
+from remainder.kernel.netlink import Interface, Neighbour
 from remainder.plan import Plan, make_plan
 from remainder.roles import segment
 
@@ -37,7 +38,7 @@ def _plan(services: int) -> Plan:
 
 def test_a_server_of_many_services_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Address] = []
-    monkeypatch.setattr(segment.netlink, "off_link", lambda addresses, _: asked.extend(addresses))
+    monkeypatch.setattr(netlink, "off_link", lambda addresses, _: asked.extend(addresses))
     segment.check_servers(_plan(400), INTERFACE)
 
     assert [ip_address("192.0.2.1"), ip_address("192.0.2.2")] == asked
@@ -49,7 +50,7 @@ def test_a_server_elsewhere_is_named_with_the_first_service_that_has_it(
     def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str]:
         return list(addresses)[1], "it is elsewhere"
 
-    monkeypatch.setattr(segment.netlink, "off_link", off_link)
+    monkeypatch.setattr(netlink, "off_link", off_link)
     with pytest.raises(HostError) as refused:
         segment.check_servers(_plan(2), INTERFACE)
 
@@ -57,3 +58,26 @@ def test_a_server_elsewhere_is_named_with_the_first_service_that_has_it(
         "server 's2' of service 'web-1': it is elsewhere; method l2 needs it on the segment of eth7"
         == str(refused.value)
     )
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_a_kernel_that_does_not_keep_neighbours_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, *, managed: bool
+) -> None:
+    """Before Linux 5.16 it takes the request, and forgets what it does not know."""
+    found = {
+        address: Neighbour(address, b"\2\0\0\0\0\1", valid=True, managed=managed)
+        for address in map(ip_address, ("192.0.2.1", "192.0.2.2", "192.0.2.99"))
+    }
+    monkeypatch.setattr(netlink, "keep_resolved", lambda *_: None)
+    monkeypatch.setattr(netlink, "neighbours", lambda _: found)
+    warnings: list[str] = []
+    plan = _plan(3)
+    macs = segment.resolve(plan, 7, {}, warnings.append)
+    segment.resolve(plan, 7, macs, warnings.append, asked=segment.addresses_of(plan))
+
+    assert segment.addresses_of(plan) == macs.keys()
+    assert (not managed) == bool(warnings)
+    if warnings:
+        (warning,) = warnings
+        assert "the kernel resolved 192.0.2.1, 192.0.2.2 once and does not keep it so" in warning

@@ -170,7 +170,7 @@ def test_a_new_address_moves_the_flows_of_that_server_alone(table: str) -> None:
     flows = [_from(0xC6336400 + number % 250, 1024 + 7 * number) for number in range(2000)]
     changed = [flow for flow in flows if before.where(flow).address != after.where(flow).address]
 
-    assert [flow for flow in flows if before.where(flow).server == "s2"] == changed
+    assert [flow for flow in flows if before.where(flow).owner == "s2"] == changed
     assert changed
 
 
@@ -191,7 +191,7 @@ def test_another_key_moves_all_but_one_nth() -> None:
     after = _plan("modulo", CLAIM_17, _addresses(4))
     chance = random.Random(17)
     flows = [_from(chance.getrandbits(32), chance.getrandbits(16)) for _ in range(4000)]
-    share = sum(before.where(flow).server != after.where(flow).server for flow in flows) / 4000
+    share = sum(before.where(flow).owner != after.where(flow).owner for flow in flows) / 4000
 
     assert abs(share - 3 / 4) < 0.03
 
@@ -201,8 +201,8 @@ def test_whoever_knows_the_file_can_aim_at_any_server(table: str) -> None:
     """One client reaches each server in the number of tries he has ports for."""
     plan = _plan(table, CLAIM_17, _addresses(7), slots=None if table == "modulo" else SMALL)
     source = 0xC6336407
-    aimed = {plan.where(_from(source, port)).server: port for port in range(1024, 1124)}
+    aimed = {plan.where(_from(source, port)).owner: port for port in range(1024, 1124)}
 
     assert set(_addresses(7)) == set(aimed)
     for server, port in aimed.items():
-        assert server == plan.where(_from(source, port)).server
+        assert server == plan.where(_from(source, port)).owner

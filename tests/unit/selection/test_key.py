@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -62,7 +63,7 @@ def test_the_three_field_sum_differs_by_the_ports_in_the_other_direction(flow: F
 
 @given(flows(), some_fields, st.randoms(use_true_random=False))
 def test_the_order_of_the_fields_does_not_matter(
-    flow: Flow, fields: list[str], chance: st.RandomObject
+    flow: Flow, fields: list[str], chance: random.Random
 ) -> None:
     shuffled = list(fields)
     chance.shuffle(shuffled)

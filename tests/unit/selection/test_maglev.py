@@ -6,6 +6,7 @@ weights, written for reading; it shares nothing but the names' permutations.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from fractions import Fraction
 
@@ -84,7 +85,7 @@ def test_every_slot_has_an_owner_and_nobody_of_weight_0_has_one(owners: Owners, 
 
 @given(weighted_owners, primes, st.randoms(use_true_random=False))
 def test_the_order_in_the_file_does_not_matter(
-    owners: Owners, slots: int, chance: st.RandomObject
+    owners: Owners, slots: int, chance: random.Random
 ) -> None:
     shuffled = list(owners.items())
     chance.shuffle(shuffled)

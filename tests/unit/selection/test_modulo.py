@@ -16,7 +16,7 @@ weight_lists = st.lists(st.integers(0, 255), min_size=1, max_size=40).filter(any
 
 def table(weights: list[int]) -> list[int]:
     names = [f"s{number}" for number in range(len(weights))]
-    return modulo.table(weights, names).tolist()
+    return [int(owner) for owner in modulo.table(weights, names)]
 
 
 @given(st.integers(1, 300), st.integers(1, 255))

@@ -27,7 +27,8 @@ def _interpreted() -> Walk:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
-    return module.walk
+    walk: Walk = module.walk
+    return walk
 
 
 interpreted = _interpreted()

@@ -93,7 +93,7 @@ def test_a_secret_may_stand_in_a_file_beside(tmp_path: Path, path_of: type[str])
         SHOP.replace(SECRET, f'secret_file = "{path_of(str(secret))}"'), encoding="utf-8"
     )
 
-    assert bytes(range(16)) == load(path).secret_bytes
+    assert bytes(range(16)) == load(path).secret
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_the_shop_is_right() -> None:
 
     assert ["web", "dns"] == [service.name for service in config.service]
     assert [ip_address("192.0.2.21"), ip_address("192.0.2.22")] == [
-        server.ip for server in config.service[1].servers
+        server.address for server in config.service[1].servers
     ]
     assert [1, 2] == [server.weight for server in config.service[0].servers]
 

@@ -1,1 +1,0 @@
-"""HOW FAST?  Cases are data; what they need of Linux is in kernel/ and lab/."""

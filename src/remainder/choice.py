@@ -1,0 +1,178 @@
+"""The choice: whoever owns a slot of this key and table, for the packets that match.
+
+A service chooses a server, a cluster one of its members, a return path a router.
+Behind this file they are one kind of thing, and nobody asks which it was made from.
+Claims: 28, 34, 44 (several parties do the same calculation).
+Rule: pure; ``selection`` never learns who is asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
+
+from remainder.config import Cluster, Member, ReturnPath, Router, Server, Service
+from remainder.errors import ConfigError
+from remainder.flow import PROTOCOLS, Address, address_of, protocol_name
+from remainder.selection import ALGORITHMS, Table, slots_of
+from remainder.selection.key import Key
+
+ANY_ADDRESS: Final[Mapping[int, Address]] = {4: IPv4Address(0), 6: IPv6Address(0)}
+"""IP version → what stands for any address of it in a match."""
+
+
+class Written(NamedTuple):
+    """Address, port and protocol as they stand in a file."""
+
+    vip: str
+    port: int | Literal["any"]
+    protocol: str
+
+
+class Match(NamedTuple):
+    """Which packets a choice is for: by destination address, port and protocol."""
+
+    address: Address
+    """one of ANY_ADDRESS: any of its family"""
+    port: int | None
+    """None: any"""
+    protocol: int | None
+    """IANA number; None: any"""
+
+    @property
+    def any_address(self) -> bool:
+        """Whether the destination address does not matter."""
+        return self.address.is_unspecified
+
+    def written(self) -> Written:
+        """As a file has it."""
+        return Written(
+            "any" if self.any_address else str(self.address),
+            "any" if self.port is None else self.port,
+            "any" if self.protocol is None else protocol_name(self.protocol),
+        )
+
+
+def read_match(vip: str, port: int | str, protocol: str, *, version: int) -> Match:
+    """What ``Match.written`` wrote; the version says whose any address is meant.
+
+    Raises ConfigError.
+    """
+    if not isinstance(port, int) and port != "any":
+        raise ConfigError("port", f'{port!r} came, wanted a number or "any"')
+    if protocol != "any" and protocol not in PROTOCOLS and not protocol.isdecimal():
+        raise ConfigError("protocol", f"{protocol!r} is no protocol")
+    return Match(
+        ANY_ADDRESS[version] if vip == "any" else address_of(vip, "vip"),
+        port if isinstance(port, int) else None,
+        None if protocol == "any" else PROTOCOLS.get(protocol) or int(protocol),
+    )
+
+
+class Owner(Struct, frozen=True, gc=False):
+    """Whoever a slot can name: a server, a member or a router."""
+
+    name: str
+    weight: int
+    address: Address | None
+    """None: a member, which is found by its name"""
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """A key, a table and owners, and the packets they are for."""
+
+    name: str
+    match: Match
+    key: Key
+    table: str
+    """the word for the algorithm"""
+    slots: int | None
+    """how many, where the algorithm lets one choose; None: its default"""
+    owners: tuple[Owner, ...]
+    method: str
+    fragments: str
+
+    @property
+    def weights(self) -> list[int]:
+        """Of the owners, in the order of the file."""
+        return [owner.weight for owner in self.owners]
+
+    @property
+    def slot_count(self) -> int:
+        """N of the formula."""
+        return slots_of(self.table, self.weights, self.slots)
+
+    def filled(self) -> Table:
+        """Slot → index into ``owners``; shape (slot_count,), dtype uint16."""
+        return ALGORITHMS[self.table](
+            self.weights, [owner.name for owner in self.owners], self.slots
+        )
+
+
+def choice_of(service: Service) -> Choice:
+    """Between the servers of a service."""
+    return _choice(
+        service,
+        service.name,
+        Match(service.vip, service.port, service.protocol),
+        _reached(service.servers),
+        method=service.method,
+    )
+
+
+def cluster_choices(cluster: Cluster) -> tuple[Choice, ...]:
+    """Between the members of a cluster; one for each family where the address is any."""
+    owners = _found(cluster.members)
+    if cluster.address is not None:
+        return (_choice(cluster, cluster.name, Match(cluster.address, None, None), owners),)
+    return tuple(
+        _choice(cluster, f"{cluster.name}/ipv{version}", Match(address, None, None), owners)
+        for version, address in ANY_ADDRESS.items()
+    )
+
+
+def return_choices(path: ReturnPath, services: Iterable[Service]) -> tuple[Choice, ...]:
+    """Between the routers of a return path, for each of the file's services that it means."""
+    owners = _reached(path.routers)
+    meant = [
+        (f"{path.name}/{service.name}", Match(service.vip, service.port, service.protocol))
+        for service in services
+        if not path.services or service.name in path.services
+    ]
+    if path.others:
+        meant += [
+            (f"{path.name}/ipv{version}", Match(address, None, None))
+            for version, address in ANY_ADDRESS.items()
+        ]
+    return tuple(_choice(path, name, match, owners) for name, match in meant)
+
+
+def _choice(
+    section: Service | Cluster | ReturnPath,
+    name: str,
+    match: Match,
+    owners: tuple[Owner, ...],
+    *,
+    method: str = "l2",
+) -> Choice:
+    return Choice(
+        name=name,
+        match=match,
+        key=section.key,
+        table=section.table,
+        slots=section.slots,
+        owners=owners,
+        method=method,
+        fragments=section.fragments,
+    )
+
+
+def _reached(owners: Sequence[Server | Router]) -> tuple[Owner, ...]:
+    return tuple(Owner(owner.name, owner.weight, owner.address) for owner in owners)
+
+
+def _found(owners: Sequence[Member]) -> tuple[Owner, ...]:
+    return tuple(Owner(owner.name, owner.weight, None) for owner in owners)

@@ -1,0 +1,80 @@
+"""The answer in words: the arithmetic of a decision, line by line, for people.
+
+Rule: pure; it computes nothing that the decision does not hold, but asks the plan
+for what stands behind its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from remainder.choice import Match
+from remainder.flow import WITH_PORTS, Flow, endpoint, protocol_name
+from remainder.plan import Decision, Plan, PlannedChoice, Role
+from remainder.selection.key import field_values
+
+_LABELS: Final[Mapping[Role, str]] = {
+    "balancer": "service",
+    "member": "cluster",
+    "sender": "way back",
+}
+
+
+def lines(plan: Plan, decision: Decision) -> list[str]:
+    """Why a flow goes where it goes; ``decision`` is what ``plan.where`` said of it."""
+    flow = decision.flow
+    if decision.outcome == "echo_answered":
+        return [f"a ping of {flow.dst_ip} is answered by the balancer itself"]
+    planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
+    if planned is None or decision.slot is None:
+        return [f"{_why_nobody(plan, flow)}: the packet goes up the stack untouched"]
+    return _arithmetic(planned, decision, role=plan.role)
+
+
+def place(match: Match) -> str:
+    """Which packets a choice takes: address, port and protocol."""
+    if match.any_address:
+        return "whatever no other takes"
+    _, port, protocol = match.written()
+    any_port = "any port " if port == "any" else ""
+    return f"{endpoint(match.address, match.port or 0)} {any_port}{protocol}"
+
+
+def _why_nobody(plan: Plan, flow: Flow) -> str:
+    vip, protocol = flow.dst_ip, protocol_name(flow.protocol)
+    if vip not in plan.vips:
+        return f"{vip} is no VIP of this file"
+    if flow.dst_port:
+        return f"{vip} is a VIP, but no service takes {protocol} port {flow.dst_port} there"
+    for match in plan.by_match:
+        takes = match.protocol in (flow.protocol, None) and flow.protocol in WITH_PORTS
+        if takes and match.address == vip and match.port:
+            return (
+                f"{vip} came without a port, and no service takes {protocol} on every port there "
+                f"(write one, like {endpoint(vip, match.port)})"
+            )
+    return f"{vip} is a VIP, but no service takes {protocol} there"
+
+
+def _arithmetic(planned: PlannedChoice, decision: Decision, *, role: Role) -> list[str]:
+    choice, flow, key, slot = planned.choice, decision.flow, decision.key, decision.slot
+    told = [f"{_LABELS[role]:<8} {choice.name}: {place(choice.match)}"]
+    values = field_values(flow)
+    shown = {"src_ip": str(flow.src_ip), "dst_ip": str(flow.dst_ip)}
+    told += [
+        f"  {name:<9}= {values[name]}" + (f"  ({shown[name]})" if name in shown else "")
+        for name in choice.key.fields
+    ]
+    if choice.key.hashed:
+        message = choice.key.message(flow).hex()
+        told.append(f"key      {choice.key} = SipHash-1-3({message}) = {key}")
+    else:
+        told.append(f"key      {choice.key} = {key}")
+    told += [
+        f"slot     {key} % {planned.slots} = {slot}",
+        f"owner    slot {slot} of table {choice.table} → {decision.owner}"
+        + (f" ({decision.address})" if decision.address else ""),
+        f"method   {choice.method}" if role != "member" else "keep     the other members leave it",
+    ]
+    return told

@@ -1,0 +1,129 @@
+"""What runs on this machine, as plain values: the answer behind ``status``.
+
+Look-only: opens pins for reading, changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+
+from remainder.errors import HostError
+from remainder.kernel import counters, libbpf, pins
+from remainder.kernel.image import OwnerName
+from remainder.observe import state
+from remainder.outcome import Outcome
+from remainder.plan import Role
+
+
+def reports(node: str | None = None) -> list[dict[str, Any]]:
+    """A report for each role that runs here.  Raises HostError for a node that has none."""
+    found = [item for item in state.running() if node in (None, item[0])]
+    if node is not None and not found:
+        names = ", ".join(dict.fromkeys(name for name, _ in state.running())) or "none"
+        raise HostError(f"nothing runs here for node {node!r}; nodes that do: {names}")
+    if node is not None:
+        return [report(name, role) for name, role in found]
+    return [_report_or_why(name, role) for name, role in found]
+
+
+def _report_or_why(node: str, role: Role) -> dict[str, Any]:
+    """One node that cannot be told of must not hide the others."""
+    try:
+        return report(node, role)
+    except HostError as error:
+        return {"node": node, "role": role, "error": str(error)}
+
+
+def report(node: str, role: Role = "balancer") -> dict[str, Any]:
+    """Everything about a node's data plane in a role.  Raises HostError if it has none."""
+    noted = state.read(node, role)
+    if noted is None:
+        raise HostError(f"nothing runs here for node {node!r} as {role}")
+    if os.geteuid() != 0 and not os.access(pins.folder_of(node, role), os.R_OK):
+        raise HostError("reading the counters takes root; try with sudo")
+    attached = pins.find(node, role)
+    if attached is None:
+        raise HostError(
+            f"node {node!r} has notes but no data plane at {pins.folder_of(node, role)}: it was "
+            f"removed by hand, or this shell sees another /sys (`ip netns exec` does; use "
+            f"nsenter --net)"
+        )
+    try:
+        return _plain(noted, attached)
+    finally:
+        attached.close()
+
+
+def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
+    maps = attached.dataplane.maps
+    numbers: dict[OwnerName, int] = {
+        (service.name, server.name): server.counter
+        for service in noted.services
+        for server in service.servers
+    }
+    sent = counters.servers(maps, numbers)
+    seen = counters.outcomes(maps)
+    return {
+        "node": noted.node,
+        "role": noted.role,
+        "interface": noted.interface,
+        "mode": noted.mode,
+        "attached": attached.ifindex != 0,
+        "process": state.tended_by(noted.node),
+        "file": noted.file,
+        "refused": msgspec.to_builtins(noted.refused),
+        "published": noted.published,
+        "fingerprint": {
+            "file": noted.fingerprint_file,
+            "tables": noted.fingerprint_tables,
+            "program": noted.fingerprint_program,
+        },
+        "program": {
+            "id": attached.dataplane.program_id,
+            "instructions": libbpf.program_size(attached.dataplane.program_fd),
+        },
+        "assigned": noted.assigned,
+        "services": [_service(service, sent) for service in noted.services],
+        "outcomes": {
+            outcome.value: {"packets": count.packets, "bytes": count.bytes}
+            for outcome, count in seen.items()
+        },
+        "seen": {
+            "packets": sum(count.packets for count in seen.values()),
+            "bytes": sum(count.bytes for count in seen.values()),
+        },
+    }
+
+
+def _service(service: state.ServiceState, sent: dict[OwnerName, counters.Count]) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "vip": service.vip,
+        "port": service.port,
+        "protocol": service.protocol,
+        "key": service.key,
+        "table": service.table,
+        "slots": service.slots,
+        "method": service.method,
+        "fragments": service.fragments,
+        "servers": [
+            {
+                "name": server.name,
+                "address": server.address,
+                "mac": server.mac,
+                "weight": server.weight,
+                "slots": server.slots,
+                "packets": sent[service.name, server.name].packets,
+                "bytes": sent[service.name, server.name].bytes,
+            }
+            for server in service.servers
+        ],
+    }
+
+
+def meaning(outcome: str) -> str:
+    """What a non-zero count of an outcome means to an operator."""
+    return next(known.normal for known in Outcome if known == outcome)

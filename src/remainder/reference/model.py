@@ -1,0 +1,317 @@
+"""What happens to a packet: docs/packets.md as a program, a function per section.
+
+START READING AT ``process``, with the page beside it; sections 1 to 5 are in parse.py.
+Claims: 1-14, 17-27, 31-33.
+Twin: the balancer's program in bpf/.  They share no code, only the page; the test
+suite feeds both the same frames and compares the outcome and every byte.
+Rule: clear before fast; a frame goes in, a value comes out, nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING, Final
+
+from remainder.flow import Address, Flow, address_of, mac_of
+from remainder.outcome import Outcome
+from remainder.plan import Plan, PlannedChoice, Role
+from remainder.reference.neighbour import told_neighbour
+from remainder.reference.parse import (
+    ECHO_REPLY,
+    ECHO_REQUEST,
+    ETHERNET_BYTES,
+    EXTENSION_HEADERS,
+    ICMP_OF,
+    IP_BYTES,
+    IPV4,
+    IPV6,
+    DecidedError,
+    Ip,
+    Packet,
+    ethernet,
+    packet,
+    word,
+)
+
+ECHO_TTL: Final = 64
+UNICAST_FIRST_BYTES: Final = range(1, 224)
+"""of IPv4 addresses"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a balancer knows of its segment.  MAC and other addresses may be given as text."""
+
+    mac: bytes
+    """its own MAC address, 6 bytes"""
+    macs: Mapping[Address, bytes]
+    """server address → MAC address, 6 bytes; a server that is missing is not resolved"""
+    cluster_mac: bytes = bytes(6)
+    """of a member: what reaches every member, 6 bytes"""
+    on_link: Sequence[IPv4Network | IPv6Network] = ()
+    """of a sender: the ranges of its own segment"""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            mac: bytes | str,
+            macs: Mapping[Address, bytes] | Mapping[str, str] | Mapping[Address, bytes | str],
+            cluster_mac: bytes | str = ...,
+            on_link: Sequence[IPv4Network | IPv6Network] = (),
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        macs = {
+            address_of(address, "macs"): mac_of(mac, "macs") for address, mac in self.macs.items()
+        }
+        object.__setattr__(self, "mac", mac_of(self.mac))
+        object.__setattr__(self, "macs", macs)
+        object.__setattr__(self, "cluster_mac", mac_of(self.cluster_mac, "cluster_mac"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a frame."""
+
+    outcome: Outcome
+    frame: bytes | None = None
+    """the new bytes of a frame that is sent or changed, else None: it stays as it is"""
+    choice: str | None = None
+    """the name of the choice whose rules decided, if the packet came to one"""
+    owner: str | None = None
+    """the name of the owner of the slot, if the packet came to one"""
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """Whom a packet is for, and where that is."""
+
+    choice: str
+    name: str
+    mac: bytes
+
+
+def process(plan: Plan, node: Node, frame: bytes) -> Result:
+    """What a node does with one Ethernet frame, in the role of its plan."""
+    if len(frame) < ETHERNET_BYTES:
+        return Result(Outcome.MALFORMED)
+    try:
+        return _ROLES[plan.role](plan, node, frame)
+    except DecidedError as decided:
+        return Result(decided.outcome, choice=decided.choice, owner=decided.owner)
+
+
+def _balance(plan: Plan, node: Node, frame: bytes) -> Result:
+    """Sections 1 to 9."""
+    if frame[:6] != node.mac:
+        return Result(Outcome.OTHER_MAC)
+    version, ip_at = ethernet(frame)
+    if version not in plan.families:
+        return Result(Outcome.NOT_VIP)
+    return _decide(plan, node, frame, packet(frame, version, ip_at))
+
+
+def _select(plan: Plan, node: Node, frame: bytes) -> Result:
+    """Section 10: keep what is our own, leave the rest to the other members."""
+    answer = told_neighbour(frame, mac=node.mac, cluster_mac=node.cluster_mac, shared=plan.vips)
+    if answer is not None:
+        return Result(Outcome.NEIGHBOUR_ANSWERED, answer)
+    if frame[:6] != node.cluster_mac:
+        return Result(Outcome.OTHER_MAC)
+    version, ip_at = ethernet(frame)
+    if version not in plan.families:
+        return Result(Outcome.NOT_VIP)
+    found = _find(plan, packet(frame, version, ip_at))
+    if isinstance(found, Result):
+        return found
+    planned, flow = found
+    owner = planned.owner(planned.key.number(flow, plan.secret) % planned.slots).name
+    if owner != plan.node:
+        return Result(Outcome.LEFT, choice=planned.name, owner=owner)
+    return Result(Outcome.KEPT, node.mac + frame[6:], choice=planned.name, owner=owner)
+
+
+def _return(plan: Plan, node: Node, frame: bytes) -> Result:
+    """Section 11: out through the router that handled the way in."""
+    if frame[0] & 1:
+        return Result(Outcome.ON_LINK)
+    version, ip_at = ethernet(frame)
+    if version not in plan.families:
+        return Result(Outcome.NOT_VIP)
+    what = packet(frame, version, ip_at)
+    if any(what.ip.destination in network for network in node.on_link):
+        return Result(Outcome.ON_LINK)
+    if what.flow is None:
+        return Result(Outcome.NOT_VIP)
+    turned = what.flow.reversed()
+    if what.flow.protocol == ICMP_OF[version]:
+        turned = replace(turned, src_port=what.flow.src_port, dst_port=what.flow.dst_port)
+    found = _find(plan, replace(what, flow=turned))
+    if isinstance(found, Result):
+        return found
+    planned, flow = found
+    owner = _owner(planned, flow, plan, node)
+    return Result(Outcome.RETURNED, owner.mac + frame[6:], owner.choice, owner.name)
+
+
+_ROLES: Final[Mapping[Role, Callable[[Plan, Node, bytes], Result]]] = {
+    "balancer": _balance,
+    "member": _select,
+    "sender": _return,
+}
+
+
+def _find(plan: Plan, what: Packet) -> tuple[PlannedChoice, Flow] | Result:
+    """Sections 6 and 7 for members and senders, who answer no pings."""
+    flow = what.flow
+    if flow is None:
+        known = what.ip.destination in plan.vips
+        return Result(Outcome.NO_SERVICE if known else Outcome.NOT_VIP)
+    planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
+    if planned is None and flow.dst_ip not in plan.vips:
+        return Result(Outcome.NOT_VIP)
+    if what.is_fragment and not _is_forwarded_fragment(planned, flow):
+        return _stopped_fragment(plan, planned, flow)
+    if planned is None:
+        return Result(Outcome.NO_SERVICE)
+    return planned, flow
+
+
+def read_flow(frame: bytes) -> Flow | None:
+    """The flow that a frame belongs to, or quotes, whoever it is sent to.
+
+    None where no plan could make anything of the frame: not IP, malformed, too
+    many headers, or an error about a packet that its destination did not send.
+    """
+    try:
+        version, ip_at = ethernet(frame)
+        return packet(frame, version, ip_at).flow
+    except DecidedError:
+        return None
+
+
+def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
+    """Section 6, which asks 7, 8 and 9."""
+    ip, flow = what.ip, what.flow
+    if ip.destination not in plan.vips:
+        return Result(Outcome.NOT_VIP)
+    if flow is None:
+        return Result(Outcome.NO_SERVICE)
+    planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
+    if what.is_fragment and not _is_forwarded_fragment(planned, flow):
+        return _stopped_fragment(plan, planned, flow)
+    if not _names_protocol(planned) and _is_answerable_echo(frame, ip):
+        return Result(Outcome.ECHO_ANSWERED, _echo_reply(frame, ip))
+    if planned is None:
+        return Result(Outcome.NO_SERVICE)
+    owner = _owner(planned, flow, plan, node)
+    if not _ttl_to_spend(frame, ip):
+        raise DecidedError(Outcome.TTL_EXPIRED, choice=owner.choice, owner=owner.name)
+    onward = _with_one_ttl_less(frame, ip)
+    sent = Outcome.FORWARDED_ERROR if what.is_error else Outcome.FORWARDED
+    return Result(sent, owner.mac + node.mac + onward[12:], owner.choice, owner.name)
+
+
+def _is_forwarded_fragment(planned: PlannedChoice | None, flow: Flow) -> bool:
+    """Section 7, step 1."""
+    return (
+        planned is not None
+        and planned.choice.fragments == "forward"
+        and not (flow.version == IPV6 and flow.protocol in EXTENSION_HEADERS)
+    )
+
+
+def _stopped_fragment(plan: Plan, planned: PlannedChoice | None, flow: Flow) -> Result:
+    """Section 7, steps 2 to 4."""
+    if planned is not None:
+        return Result(Outcome.FRAGMENT_DROPPED, choice=planned.name)
+    for other in plan.by_match:
+        has_port = other.port is not None
+        takes_protocol = other.protocol in (flow.protocol, None)
+        if other.address == flow.dst_ip and has_port and takes_protocol:
+            return Result(Outcome.FRAGMENT_DROPPED)
+    return Result(Outcome.NO_SERVICE)
+
+
+def _names_protocol(planned: PlannedChoice | None) -> bool:
+    """Section 8: only such a service takes echo requests."""
+    return planned is not None and planned.choice.match.protocol is not None
+
+
+def _is_answerable_echo(frame: bytes, ip: Ip) -> bool:
+    """Section 8: an echo request, whole and plain, from one machine."""
+    is_plain = not ip.is_fragment and ip.payload_at - ip.at == IP_BYTES[ip.version]
+    if not is_plain or ip.protocol != ICMP_OF[ip.version]:
+        return False
+    kind, code = frame[ip.payload_at], frame[ip.payload_at + 1]
+    return kind == ECHO_REQUEST[ip.version] and code == 0 and _is_unicast(ip.source)
+
+
+def _is_unicast(address: Address) -> bool:
+    first_byte = address.packed[0]
+    if address.version == IPV4:
+        return first_byte in UNICAST_FIRST_BYTES
+    return first_byte != 0xFF and not address.is_unspecified
+
+
+def _echo_reply(frame: bytes, ip: Ip) -> bytes:
+    """Section 8: the answer to an echo request that has no options or extension headers."""
+    ttl_at, source_at = (ip.at + 8, ip.at + 12) if ip.version == IPV4 else (ip.at + 7, ip.at + 8)
+    icmp_at = ip.payload_at
+    reply = bytearray(frame)
+    reply[:12] = frame[6:12] + frame[:6]
+    reply[ttl_at] = ECHO_TTL
+    reply[source_at:icmp_at] = ip.destination.packed + ip.source.packed
+    reply[icmp_at] = ECHO_REPLY[ip.version]
+    if ip.version == IPV4:
+        _update_checksum(frame, reply, at=ip.at + 10, covers=ttl_at)
+    _update_checksum(frame, reply, at=icmp_at + 2, covers=icmp_at)
+    return bytes(reply)
+
+
+def _update_checksum(frame: bytes, reply: bytearray, *, at: int, covers: int) -> None:
+    """RFC 1624, equation 3, for the 16-bit word at ``covers``."""
+    inverted = 0xFFFF ^ word(frame, at)
+    old, new = word(frame, covers), word(reply, covers)
+    checksum = 0xFFFF ^ _ones_complement_sum(inverted, 0xFFFF ^ old, new)
+    reply[at : at + 2] = checksum.to_bytes(2, "big")
+
+
+def _ones_complement_sum(*words: int) -> int:
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def _owner(planned: PlannedChoice, flow: Flow, plan: Plan, node: Node) -> _Owner:
+    """Section 9, steps 1 to 4: key, slot, owner, and its MAC address."""
+    number = int(planned.table[planned.key.number(flow, plan.secret) % planned.slots])
+    if number >= len(planned.owners):
+        raise DecidedError(Outcome.NO_OWNER, choice=planned.name)
+    owner = planned.owners[number]
+    mac = node.macs.get(owner.address) if owner.address is not None else None
+    if mac is None:
+        raise DecidedError(Outcome.UNRESOLVED, choice=planned.name, owner=owner.name)
+    return _Owner(planned.name, owner.name, mac)
+
+
+def _ttl_at(ip: Ip) -> int:
+    return ip.at + (8 if ip.version == IPV4 else 7)
+
+
+def _ttl_to_spend(frame: bytes, ip: Ip) -> bool:
+    """Section 9, step 5."""
+    return frame[_ttl_at(ip)] > 1
+
+
+def _with_one_ttl_less(frame: bytes, ip: Ip) -> bytes:
+    """Section 9, step 5."""
+    onward = bytearray(frame)
+    onward[_ttl_at(ip)] -= 1
+    if ip.version == IPV4:
+        _update_checksum(frame, onward, at=ip.at + 10, covers=_ttl_at(ip))
+    return bytes(onward)

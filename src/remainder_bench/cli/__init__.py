@@ -1,0 +1,1 @@
+"""The command of this package; `remainder` finds it by its entry point."""

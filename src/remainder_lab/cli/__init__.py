@@ -1,0 +1,1 @@
+"""The commands of this package; `remainder` finds them by their entry points."""

@@ -1,0 +1,389 @@
+"""How is a frame read?  docs/packets.md, sections 1 to 4."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP
+from scapy.layers.inet6 import (
+    ICMPv6EchoReply,
+    ICMPv6PacketTooBig,
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+)
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.sctp import SCTP
+
+from remainder.flow import Flow
+from remainder.outcome import Outcome
+from remainder.reference import Result, process, read_flow
+from tests import frames, strategies
+from tests.frames import (
+    AUTHENTICATION,
+    GRE,
+    ICMP_OF,
+    NO_NEXT_HEADER,
+    Extension,
+    extension,
+    fragment_header,
+)
+from tests.segment import (
+    ALL,
+    CLIENT,
+    ERROR,
+    NODE,
+    WEB,
+    WHOLE,
+    both_families,
+    chain,
+    flow_of,
+    icmp_packet,
+    outcome,
+    packet,
+    plan_of,
+    run,
+    services,
+    vip,
+    web_packet,
+)
+
+# --- 1. Ethernet
+
+
+@pytest.mark.parametrize("size", range(14))
+def test_a_frame_without_a_whole_ethernet_header_is_malformed(size: int) -> None:
+    assert Result(Outcome.MALFORMED) == run(frames.to_balancer(web_packet(4))[:size])
+
+
+@pytest.mark.parametrize("mac", ["ffffffffffff", "01005e000001", "333300000001", "020000000009"])
+def test_a_frame_to_another_mac_is_left_alone_whatever_is_in_it(mac: str) -> None:
+    whole = bytes.fromhex(mac) + frames.to_balancer(web_packet(4))[6:]
+
+    assert {Outcome.OTHER_MAC} == {run(whole[:size]).outcome for size in range(14, len(whole) + 1)}
+
+
+@both_families
+@pytest.mark.parametrize(
+    "vlans", [[(0x8100, 5)], [(0x88A8, 5)], [(0x88A8, 0xF005), (0x8100, 6)], [(0x8100, 5)] * 2]
+)
+def test_up_to_two_vlan_tags_are_stepped_over_and_stay(
+    version: int, vlans: list[tuple[int, int]]
+) -> None:
+    frame = frames.to_balancer(web_packet(version), vlans=vlans)
+    result = run(frame)
+
+    assert Outcome.FORWARDED == result.outcome
+    assert frames.onward(frame) == (result.frame or b"")[12:]
+
+
+@pytest.mark.parametrize("tags", [1, 2])
+def test_a_vlan_tag_cut_short_is_malformed(tags: int) -> None:
+    whole = frames.to_balancer(web_packet(4), vlans=[(0x8100, 5)] * tags)
+    starts = [whole[: 14 + 4 * tags - missing] for missing in (1, 2, 3, 4)]
+
+    assert [Outcome.MALFORMED] * 4 == [run(start).outcome for start in starts]
+
+
+def test_a_third_vlan_tag_is_not_ip() -> None:
+    frame = frames.to_balancer(web_packet(4), vlans=[(0x8100, 5)] * 3)
+
+    assert Outcome.NOT_IP == run(frame).outcome
+
+
+@pytest.mark.parametrize("ethertype", [frames.ARP, 0x88CC, 0x8847, 0x05DC, 0x9100, 0])
+def test_another_ethertype_is_not_ip(ethertype: int) -> None:
+    frame = frames.ethernet(
+        frames.BALANCER, frames.ROUTER, ethertype=ethertype, payload=web_packet(4)
+    )
+
+    assert Outcome.NOT_IP == run(frame).outcome
+
+
+@both_families
+def test_without_a_vip_of_the_family_nothing_of_the_packet_is_read(version: int) -> None:
+    other_family = plan_of(*services(10 - version))
+    packets = [b"", b"\x00", web_packet(version)[:19], web_packet(version)]
+    ethertype = frames.IPV4 if version == 4 else frames.IPV6
+    built = [
+        frames.ethernet(frames.BALANCER, frames.ROUTER, ethertype=ethertype, payload=one)
+        for one in packets
+    ]
+
+    assert [Outcome.NOT_VIP] * 4 == [process(other_family, NODE, one).outcome for one in built]
+    assert [Outcome.MALFORMED] * 3 == [run(one).outcome for one in built[:3]]
+
+
+# --- 2 and 3. IPv4 and IPv6
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        pytest.param({"version": 6}, "malformed", id="another version"),
+        pytest.param({"header_words": 4}, "malformed", id="header shorter than a header"),
+        pytest.param({"header_words": 0}, "malformed", id="header of length 0"),
+        pytest.param({"header_words": 15}, "malformed", id="header longer than the frame"),
+        pytest.param({"total_bytes": 19}, "malformed", id="total length below the header's"),
+        pytest.param({"total_bytes": 0}, "malformed", id="total length 0"),
+        pytest.param(
+            {"options": bytes(4), "total_bytes": 23}, "malformed", id="total length inside options"
+        ),
+        pytest.param({"total_bytes": 23}, "malformed", id="total length inside the ports"),
+        pytest.param({"total_bytes": 24}, "forwarded", id="total length just behind the ports"),
+        pytest.param({"total_bytes": 0xFFFF}, "forwarded", id="total length past the frame"),
+        pytest.param({"header_checksum": 0xBAD}, "forwarded", id="checksum is not verified"),
+        pytest.param({"options": bytes([1]) * 4}, "forwarded", id="options"),
+        pytest.param({"options": bytes([1]) * 40}, "forwarded", id="as many options as fit"),
+        pytest.param({"ttl": 0}, "ttl_expired", id="TTL 0"),
+        pytest.param({"ttl": 1}, "ttl_expired", id="TTL 1"),
+        pytest.param({"ttl": 2}, "forwarded", id="TTL 2"),
+        pytest.param({"ttl": 255}, "forwarded", id="TTL 255"),
+    ],
+)
+def test_an_ipv4_header_is_read_as_the_page_says(fields: dict[str, Any], wanted: str) -> None:
+    assert wanted == outcome(web_packet(4, **fields), ethertype=frames.IPV4)
+
+
+ATOMIC: Final = fragment_header(0, more=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        pytest.param({"version": 4}, "malformed", id="another version"),
+        pytest.param({"payload_bytes": 3}, "malformed", id="payload ends inside the ports"),
+        pytest.param({"payload_bytes": 0}, "malformed", id="payload length 0 is taken at its word"),
+        pytest.param({"payload_bytes": 4}, "forwarded", id="payload ends behind the ports"),
+        pytest.param({"payload_bytes": 0xFFFF}, "forwarded", id="payload length past the frame"),
+        pytest.param({"hop_limit": 0}, "ttl_expired", id="hop limit 0"),
+        pytest.param({"hop_limit": 1}, "ttl_expired", id="hop limit 1"),
+        pytest.param({"hop_limit": 2}, "forwarded", id="hop limit 2"),
+        pytest.param({"hop_limit": 255}, "forwarded", id="hop limit 255"),
+        pytest.param({"extensions": chain(0)}, "forwarded", id="hop-by-hop"),
+        pytest.param({"extensions": chain(43)}, "forwarded", id="routing"),
+        pytest.param({"extensions": chain(51)}, "forwarded", id="authentication"),
+        pytest.param({"extensions": chain(60)}, "forwarded", id="destination options"),
+        pytest.param({"extensions": [ATOMIC]}, "forwarded", id="atomic fragment"),
+        pytest.param({"extensions": chain(60, 43, 51, 0)}, "forwarded", id="four, in any order"),
+        pytest.param({"extensions": [ATOMIC] * 4}, "forwarded", id="four of a kind"),
+        pytest.param({"extensions": chain(0, 0, 0, 0, 0)}, "too_many_headers", id="five"),
+        pytest.param({"extensions": [ATOMIC] * 5}, "too_many_headers", id="atomic ones count too"),
+        pytest.param(
+            {"extensions": [*chain(0, 0, 0), fragment_header(1, more=True)]},
+            "fragment_dropped",
+            id="a fragment header as the fourth ends the walk",
+        ),
+        pytest.param(
+            {"extensions": [*chain(0, 0, 0, 0), fragment_header(1, more=True)]},
+            "too_many_headers",
+            id="a fragment header as the fifth is not opened",
+        ),
+        pytest.param(
+            {"extensions": [*chain(0, 0, 0, 0), Extension(60, b"")]},
+            "too_many_headers",
+            id="whether the fifth fits is not asked",
+        ),
+        pytest.param(
+            {"extensions": [extension(AUTHENTICATION, units=3)]},
+            "forwarded",
+            id="authentication counts in units of four",
+        ),
+        pytest.param({"extensions": [extension(60, units=5)]}, "forwarded", id="a long header"),
+        pytest.param(
+            {"extensions": [Extension(60, bytes([255]) + bytes(6))]},
+            "malformed",
+            id="a length past the end of the packet",
+        ),
+        pytest.param(
+            {"extensions": chain(60), "payload_bytes": 7}, "malformed", id="seven bytes of a header"
+        ),
+        pytest.param(
+            {"extensions": [Extension(44, bytes.fromhex("ff000600000000"))]},
+            "forwarded",
+            id="reserved bits of a fragment header mean nothing",
+        ),
+    ],
+)
+def test_ipv6_headers_are_read_as_the_page_says(fields: dict[str, Any], wanted: str) -> None:
+    assert wanted == outcome(web_packet(6, **fields), ethertype=frames.IPV6)
+
+
+@both_families
+def test_a_packet_cut_before_its_ports_is_malformed(version: int) -> None:
+    whole = frames.to_balancer(web_packet(version))
+    header = 34 if version == 4 else 54
+
+    assert {Outcome.MALFORMED} == {run(whole[:size]).outcome for size in range(14, header + 4)}
+    assert {Outcome.FORWARDED} == {
+        run(whole[:size]).outcome for size in range(header + 4, len(whole) + 1)
+    }
+
+
+@both_families
+def test_padding_is_never_read_as_a_port(version: int) -> None:
+    short = packet(version, WHOLE, 6, b"") + frames.tcp(4321, 80)
+
+    assert Outcome.MALFORMED == outcome(short)
+
+
+@both_families
+def test_no_next_header_is_a_protocol_without_ports(version: int) -> None:
+    empty = packet(version, ALL, NO_NEXT_HEADER, b"")
+
+    assert Outcome.FORWARDED == outcome(empty)
+    assert 0 == flow_of(empty).dst_port
+
+
+# --- 4. Ports
+
+
+@both_families
+@pytest.mark.parametrize("protocol", [6, 17, 33, 132, 136])
+def test_protocols_with_ports_have_them_in_their_first_four_bytes(
+    version: int, protocol: int
+) -> None:
+    flow = flow_of(packet(version, WHOLE, protocol, b"\x10\xe1\x00\x50"))
+
+    assert Flow(CLIENT[version], 4321, vip(version, WHOLE), 80, protocol) == flow
+
+
+@both_families
+@pytest.mark.parametrize("protocol", [GRE, 50, 4, 41, 253])
+def test_other_protocols_have_no_ports_and_need_no_bytes(version: int, protocol: int) -> None:
+    wanted = Flow(CLIENT[version], 0, vip(version, ALL), 0, protocol)
+
+    assert wanted == flow_of(packet(version, ALL, protocol, b"\x10\xe1\x00\x50"))
+    assert wanted == flow_of(packet(version, ALL, protocol, b""))
+
+
+@both_families
+def test_the_icmp_of_the_other_family_is_a_protocol_without_ports(version: int) -> None:
+    other = ICMP_OF[10 - version]
+    echo = frames.echo(CLIENT[version], vip(version, ALL), kind=frames.ECHO_REQUEST[10 - version])
+
+    assert Flow(CLIENT[version], 0, vip(version, ALL), 0, other) == flow_of(
+        packet(version, ALL, other, echo)
+    )
+    assert Outcome.FORWARDED == outcome(packet(version, ALL, other, echo))
+
+
+@both_families
+def test_the_identifier_of_an_echo_is_the_source_port(version: int) -> None:
+    for kind in (frames.ECHO_REQUEST[version], frames.ECHO_REPLY[version]):
+        flow = flow_of(icmp_packet(version, ALL, kind, rest=b"\x12\x34\x00\x07"))
+
+        assert Flow(CLIENT[version], 0x1234, vip(version, ALL), 0, ICMP_OF[version]) == flow
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"), [(4, 13), (4, 5), (4, 4), (4, 128), (6, 135), (6, 0), (6, 5), (6, 8)]
+)
+def test_other_icmp_messages_have_no_ports(version: int, kind: int) -> None:
+    flow = flow_of(icmp_packet(version, ALL, kind, rest=b"\x12\x34\x00\x07"))
+
+    assert Flow(CLIENT[version], 0, vip(version, ALL), 0, ICMP_OF[version]) == flow
+
+
+@both_families
+@pytest.mark.parametrize("kind", ["echo", "error", "other"])
+def test_an_icmp_header_cut_short_is_malformed(version: int, kind: str) -> None:
+    number = {"echo": frames.ECHO_REQUEST[version], "error": ERROR[version], "other": 13}[kind]
+    short = frames.icmp(CLIENT[version], vip(version, ALL), number)[:7]
+
+    assert Outcome.MALFORMED == outcome(packet(version, ALL, ICMP_OF[version], short))
+
+
+# --- scapy, which knows nothing of this
+
+SCAPY: Final = [
+    pytest.param(
+        IP(src="198.51.100.7", dst="203.0.113.10") / TCP(sport=4321, dport=80),
+        Flow(CLIENT[4], 4321, vip(4, WEB), 80, 6),
+        id="TCP",
+    ),
+    pytest.param(
+        IP(src="198.51.100.7", dst="203.0.113.10", options=[IPOption_NOP()] * 3)
+        / UDP(sport=4321, dport=53),
+        Flow(CLIENT[4], 4321, vip(4, WEB), 53, 17),
+        id="UDP behind options",
+    ),
+    pytest.param(
+        IP(src="198.51.100.7", dst="203.0.113.10") / SCTP(sport=4321, dport=53),
+        Flow(CLIENT[4], 4321, vip(4, WEB), 53, 132),
+        id="SCTP",
+    ),
+    pytest.param(
+        IP(src="198.51.100.7", dst="203.0.113.10", frag=3) / (b"x" * 24),
+        Flow(CLIENT[4], 0, vip(4, WEB), 0, 0),
+        id="fragment",
+    ),
+    pytest.param(
+        IP(src="192.0.2.254", dst="203.0.113.10")
+        / ICMP(type=3, code=4)
+        / IP(src="203.0.113.10", dst="198.51.100.7")
+        / TCP(sport=80, dport=4321),
+        Flow(CLIENT[4], 4321, vip(4, WEB), 80, 6),
+        id="fragmentation needed",
+    ),
+    pytest.param(
+        IPv6(src="2001:db8:2::7", dst="2001:db8::10")
+        / IPv6ExtHdrHopByHop()
+        / IPv6ExtHdrDestOpt()
+        / TCP(sport=4321, dport=80),
+        Flow(CLIENT[6], 4321, vip(6, WEB), 80, 6),
+        id="TCP behind two extension headers",
+    ),
+    pytest.param(
+        IPv6(src="2001:db8:2::7", dst="2001:db8::10")
+        / IPv6ExtHdrFragment(offset=3, m=1, nh=17)
+        / (b"x" * 24),
+        Flow(CLIENT[6], 0, vip(6, WEB), 0, 17),
+        id="fragment of IPv6",
+    ),
+    pytest.param(
+        IPv6(src="2001:db8:2::7", dst="2001:db8::10") / ICMPv6EchoReply(id=0x1234),
+        Flow(CLIENT[6], 0x1234, vip(6, WEB), 0, 58),
+        id="echo reply of IPv6",
+    ),
+    pytest.param(
+        IPv6(src="2001:db8:9::1", dst="2001:db8::10")
+        / ICMPv6PacketTooBig()
+        / IPv6(src="2001:db8::10", dst="2001:db8:2::7")
+        / UDP(sport=53, dport=4321),
+        Flow(CLIENT[6], 4321, vip(6, WEB), 53, 17),
+        id="packet too big",
+    ),
+]
+
+
+@pytest.mark.parametrize(("layers", "flow"), SCAPY)
+@pytest.mark.parametrize("tags", [0, 1, 2])
+def test_frames_that_scapy_builds_are_read_right(layers: IP | IPv6, flow: Flow, tags: int) -> None:
+    frame = Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02")
+    for tag in range(tags):
+        frame /= Dot1Q(vlan=5 + tag)
+
+    assert flow == read_flow(bytes(frame / layers))
+
+
+# --- there and back
+
+
+@given(strategies.flows(), st.binary(max_size=40))
+def test_a_flow_is_read_back_from_its_packet_and_from_an_error_about_the_answer(
+    flow: Flow, payload: bytes
+) -> None:
+    source = CLIENT[flow.version]
+    is_echo = flow.protocol == ICMP_OF[flow.version]
+    answer = dataclasses.replace(flow.reversed(), src_port=flow.src_port, dst_port=0)
+    quoted = frames.packet_of(answer if is_echo else flow.reversed(), payload)
+    message = frames.icmp(source, flow.dst_ip, ERROR[flow.version], payload=quoted)
+
+    assert flow == read_flow(frames.frame_of(flow, payload))
+    assert flow == read_flow(frames.to_balancer(frames.ip_icmp(source, flow.dst_ip, message)))
