@@ -90,8 +90,17 @@ def _tree_of_arm(which: str) -> Path:
     return copy
 
 
-def compile_into(folder: Path, which: str, *, architecture: str = "amd64") -> list[Path]:
-    """Compile copies of every package's sources; the objects are in ``folder``/PACKAGE."""
+def compile_into(
+    folder: Path,
+    which: str,
+    *,
+    architecture: str = "amd64",
+    change: Callable[[Path], None] = lambda _: None,
+) -> list[Path]:
+    """Compile copies of every package's sources; the objects are in ``folder``/PACKAGE.
+
+    ``change`` may break the copies of the product's sources first.
+    """
     root = tree(which) if architecture == "amd64" else _tree_of_arm(which)
     compile_bpf.include_folder()  # reads a file of this host's Python, so before the root changes
     with TemporaryDirectory(dir=root) as made:
@@ -100,6 +109,7 @@ def compile_into(folder: Path, which: str, *, architecture: str = "amd64") -> li
             copied.mkdir(parents=True)
             for source in (compile_bpf.SOURCES / package / "bpf").glob("*.[ch]"):
                 shutil.copy2(source, copied)
+        change(Path(made, "remainder", "bpf"))
         child = multiprocessing.get_context("fork").Process(
             target=_compile_below, args=(root, Path(made).name, _TRIPLE[architecture])
         )
@@ -133,13 +143,15 @@ def _compile_below(root: Path, name: str, triple: str) -> None:
         raise SystemExit(1) from None
 
 
-def package_with(folder: Path, which: str) -> Path:
+def package_with(
+    folder: Path, which: str, *, change: Callable[[Path], None] = lambda _: None
+) -> Path:
     """A copy of the package with the objects of a compiler, for PYTHONPATH."""
     package = folder / "remainder"
     shutil.copytree(
         compile_bpf.SOURCES / "remainder", package, ignore=shutil.ignore_patterns("*.bpf.o")
     )
-    for compiled in compile_into(folder / "objects", which):
+    for compiled in compile_into(folder / "objects", which, change=change):
         if compiled.parent.name == "remainder":
             shutil.copy2(compiled, package / "bpf")
     return folder

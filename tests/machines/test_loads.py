@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.machines, pytest.mark.slow, pytest.mark.timeout(900)]
 
 BOOT_LIMIT_S = 600
 TOLD_IN_FULL = 3
+UNBOUNDED = "unbounded"
+BOUND = "\tkeep(options);\n\toptions &= IP_OPTIONS_MASK;\n"
 
 
 @dataclass(frozen=True)
@@ -42,32 +44,43 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("loads")
     for which in COMPILERS:
         compilers.package_with(folder / which, which)
+    compilers.package_with(folder / UNBOUNDED, "newest", change=unbound)
     return folder
+
+
+def unbound(sources: Path) -> None:
+    """Take away what bounds the length of IPv4 options to the verifier."""
+    header = sources / "parse.h"
+    text = header.read_text(encoding="utf-8")
+    assert 1 == text.count(BOUND)
+    header.write_text(text.replace(BOUND, ""), encoding="utf-8")
 
 
 @cache
 def loads(jobs: Path, which: str) -> dict[str, Loads]:
     """A kernel's answers, by compiler: one boot, the compilers side by side."""
     kernel = kernels.kernel(which)
+    packages = (*COMPILERS, UNBOUNDED)
     commands = [
         f"PYTHONPATH=/run/job/{compiler}:$PWD .venv/bin/python -m tests.machines.inside.loads "
         f"/run/job/{compiler}.jsonl >/run/job/{compiler}.said 2>&1 &"
-        for compiler in COMPILERS
+        for compiler in packages
     ]
-    for compiler in COMPILERS:
+    for compiler in packages:
         (jobs / f"{compiler}.jsonl").unlink(missing_ok=True)
     machine.run(kernel, jobs, "\n".join([*commands, "wait"]), limit_s=BOOT_LIMIT_S)
-    return {compiler: _read(jobs, compiler, kernel.version) for compiler in COMPILERS}
+    return {package: _read(jobs, package, kernel.version) for package in packages}
 
 
-def _read(jobs: Path, compiler: str, version: str) -> Loads:
-    lines = (jobs / f"{compiler}.jsonl").read_text(encoding="utf-8").splitlines()
+def _read(jobs: Path, package: str, version: str) -> Loads:
+    lines = (jobs / f"{package}.jsonl").read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line) for line in lines]
+    compiler = package if package in COMPILERS else "newest"
     return Loads(
         where=f"Linux {version}, clang {compilers.version(compiler)}",
         failed={answer["row"]: answer["failed"] for answer in answers if answer["failed"]},
         rows=[answer["row"] for answer in answers],
-        said=(jobs / f"{compiler}.said").read_text(encoding="utf-8"),
+        said=(jobs / f"{package}.said").read_text(encoding="utf-8"),
     )
 
 
@@ -89,6 +102,14 @@ def test_every_role_loads_with_every_set_of_features(
     assert "" == answers.said
     assert not answers.failed, told(answers)
     assert [row.name for row in rows()] == answers.rows
+
+
+def test_a_length_without_a_bound_is_rejected_and_seen_here(jobs: Path) -> None:
+    """The fault that clang 18 and later brought: without the bound no IPv4 program loads."""
+    answers = loads(jobs, "stable")[UNBOUNDED]
+
+    assert [row.name for row in rows() if not row.features.startswith("IPv6,")] == [*answers.failed]
+    assert all("loading" in why for why in answers.failed.values())
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
