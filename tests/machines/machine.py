@@ -34,7 +34,7 @@ _BASE: Final = ("virtio_pci", "9p", "9pnet_virtio", "overlay")
 _ALIVE_S: Final = 30
 """With KVM a kernel is up in two; where it is not, KVM here is of no use to this kernel."""
 
-_INIT: Final = """#!/bin/busybox sh
+_FIRST: Final = """#!/bin/busybox sh
 export PATH=/bin
 /bin/busybox mkdir -p /proc /sys /dev /host /layer /root
 /bin/busybox --install -s /bin
@@ -42,14 +42,18 @@ mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 for module in $(cat /modules/order); do insmod /modules/$module; done
 options=trans=virtio,version=9p2000.L,msize=512000
 mount -t 9p -o $options,ro,cache=loose host /host || echo "INIT: no host"
-mount -t tmpfs layer /layer; mkdir /layer/upper /layer/work
+mount -t tmpfs -o size=75% layer /layer; mkdir /layer/upper /layer/work
 mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /root ||
 	echo "INIT: no root"
 cd /root
-mount -t proc proc proc; mount -t sysfs sys sys; mount -t devtmpfs dev dev
+"""
+
+_GUEST: Final = """
+mount -t proc proc proc; mount -t sysfs sys sys
 mount -t tmpfs run run; mount -t tmpfs tmp tmp; chmod 1777 tmp
-mkdir -p run/job run/lock run/netns dev/pts dev/shm
-mount -t devpts pts dev/pts; mount -t tmpfs shm dev/shm; ln -sf /proc/self/fd dev/fd
+mount -t devtmpfs dev dev; mkdir -p run/job run/lock run/netns dev/pts dev/shm
+mount -t devpts pts dev/pts; mount -t tmpfs shm dev/shm
+ln -sf /proc/self/fd dev/fd
 mount -t bpf bpf sys/fs/bpf; mount -t cgroup2 cgroup sys/fs/cgroup
 mount -t 9p -o $options,cache=none job run/job || echo "INIT: no job"
 mkdir -p lib/modules/$(uname -r); mount -o bind /host@modules@ lib/modules/$(uname -r)
@@ -59,7 +63,15 @@ chroot . /bin/sh /run/job/command >run/job/output 2>&1 </dev/null
 echo $? >run/job/status
 sync; echo o >/proc/sysrq-trigger; sleep 60
 """
+"""Run the command in this host's own files."""
 
+_BOOTED: Final = """
+mount -t 9p -o $options,cache=none job job || echo "INIT: no job"
+at=lib/modules/$(uname -r); mkdir -p $at; mount -t 9p -o $options,ro,cache=loose modules $at
+: >job/alive
+exec switch_root /root /sbin/init
+"""
+"""Hand a Debian over to its own systemd; its unit machine.service runs the command."""
 
 _MODPROBE: Final = """#!/bin/busybox sh
 exec /bin/busybox chroot /root @modprobe@ "$@"
@@ -95,19 +107,23 @@ def running(
     *,
     more: Sequence[str] = (),
     modules: Sequence[str] = (),
+    root: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A guest that runs a command of the shell, in this tree; killed at the end."""
+    """A guest that runs a command of the shell, in this tree; killed at the end.
+
+    With a ``root`` of its own that is booted by its systemd, else it has this host's files.
+    """
     for name in ("alive", "status", "output"):
         (job / name).unlink(missing_ok=True)
-    script = f"cd {ROOT}\nexport {_ENVIRONMENT}\n{command}\n"
+    script = f"{'' if root else f'cd {ROOT}'}\nexport {_ENVIRONMENT}\n{command}\n"
     (job / "command").write_text(script, encoding="utf-8")
-    (job / "initrd").write_bytes(initrd(kernel, modules))
-    process = _start(kernel, job, more, "kvm" if has_kvm() else "tcg")
+    (job / "initrd").write_bytes(initrd(kernel, modules, booted=root is not None))
+    process = _start(kernel, job, root, more, "kvm" if has_kvm() else "tcg")
     try:
         if has_kvm() and not _within(_ALIVE_S, job / "alive", process):
             process.kill()
             process.wait()
-            process = _start(kernel, job, more, "tcg")
+            process = _start(kernel, job, root, more, "tcg")
         yield process
     finally:
         process.kill()
@@ -115,11 +131,18 @@ def running(
 
 
 def run(
-    kernel: Kernel, job: Path, command: str, *, limit_s: float, modules: Sequence[str] = ()
+    kernel: Kernel,
+    job: Path,
+    command: str,
+    *,
+    limit_s: float,
+    more: Sequence[str] = (),
+    modules: Sequence[str] = (),
+    root: Path | None = None,
 ) -> Finished:
     """Boot, run a command to its end, and power off."""
     start_s = time.monotonic()
-    with running(kernel, job, command, modules=modules) as process:
+    with running(kernel, job, command, more=more, modules=modules, root=root) as process:
         alive = _within(limit_s, job / "alive", process)
         boot_s = time.monotonic() - start_s
         with suppress(subprocess.TimeoutExpired):
@@ -152,33 +175,42 @@ def _within(limit_s: float, path: Path, process: subprocess.Popen[bytes]) -> boo
     return True
 
 
-def _start(kernel: Kernel, job: Path, more: Sequence[str], how: str) -> subprocess.Popen[bytes]:
+def _start(
+    kernel: Kernel, job: Path, root: Path | None, more: Sequence[str], how: str
+) -> subprocess.Popen[bytes]:
     accelerator = {"kvm": "kvm", "tcg": "tcg,thread=multi"}[how]
     words = "console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 nokaslr"
     return emulator.start(
         "x86_64",
         "-M", "q35", "-accel", accelerator, "-cpu", "max",
-        "-smp", str(CPUS), "-m", str(MEMORY_MB),
+        "-smp", str(CPUS), "-m", str(MEMORY_MB * (2 if root else 1)),
         "-serial", f"file:{job / 'console'}",
         "-device", "virtio-rng-pci",
-        "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
-        "-virtfs", f"local,path={job},mount_tag=job,security_model=none",
+        *_shared(root or Path("/"), "host", "readonly=on"),
+        *_shared(kernel.modules, "modules", "readonly=on"),
+        *_shared(job, "job", "readonly=off"),
         "-kernel", str(kernel.vmlinuz), "-initrd", str(job / "initrd"), "-append", words,
         *more,
         log=job / "qemu",
     )  # fmt: skip
 
 
-def initrd(kernel: Kernel, modules: Sequence[str]) -> bytes:
+def _shared(folder: Path, tag: str, access: str) -> tuple[str, str]:
+    words = f"local,path={folder},mount_tag={tag},security_model=none,multidevs=remap,{access}"
+    return "-virtfs", words
+
+
+def initrd(kernel: Kernel, modules: Sequence[str], *, booted: bool) -> bytes:
     """A first root: busybox, the modules in their order, and what mounts the second."""
     loaded = modules_for(kernel, [*_BASE, *modules])
     order = "".join(f"{name}.ko\n" for name, _ in loaded)
+    second = _BOOTED if booted else _GUEST.replace("@modules@", str(kernel.modules))
     modprobe = shlex.join(emulator.command("kmod", name="modprobe"))
     busybox = (emulator.tree() / "usr" / "bin" / "busybox").read_bytes()
     files = [
         ("bin", None), ("sbin", None), ("modules", None),
         ("bin/busybox", busybox),
-        ("init", _INIT.replace("@modules@", str(kernel.modules)).encode()),
+        ("init", (_FIRST + second).encode()),
         ("sbin/modprobe", _MODPROBE.replace("@modprobe@", modprobe).encode()),
         ("modules/order", order.encode()),
         *((f"modules/{name}.ko", content) for name, content in loaded),

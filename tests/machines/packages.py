@@ -203,23 +203,29 @@ def _make(tree: Path, wanted: Wanted) -> None:
         shutil.rmtree(tree)
     archives = CACHE / f"{tree.name}.debs"
     (archives / "partial").mkdir(parents=True, exist_ok=True)
-    _download(wanted.suite, wanted.packages, archives)
-    for folder in ("bin", "sbin", "lib", "lib64"):
-        (tree / "usr" / folder).mkdir(parents=True, exist_ok=True)
-        (tree / folder).symlink_to(f"usr/{folder}")
-    excluded = [f"--exclude={path}" for path in wanted.leave]
-    for package in sorted(archives.glob(f"{wanted.only}*.deb")):
-        _unpack(package, tree, excluded)
+    download(wanted.suite, wanted.packages, archives)
+    unpack_all(archives, tree, only=wanted.only, leave=wanted.leave)
     shutil.rmtree(archives)
 
 
-def _download(suite: Suite, packages: Sequence[str], archives: Path) -> None:
+def download(suite: Suite, packages: Sequence[str], archives: Path) -> None:
+    """Fetch packages and all that they depend on.  Raises PackageError."""
     run = _apt(
         suite, "apt-get", "install", "--yes", "--download-only",
         "-o", f"Dir::Cache::archives={archives}", *packages,
     )  # fmt: skip
     if run.returncode != 0:
         raise PackageError(f"{' '.join(packages)} of {suite.name} is not to be had: {_last(run)}")
+
+
+def unpack_all(archives: Path, tree: Path, *, only: str = "", leave: Sequence[str] = ()) -> None:
+    """Unpack what was fetched, below /usr as every Debian since 12 has it."""
+    for folder in ("bin", "sbin", "lib", "lib64"):
+        (tree / "usr" / folder).mkdir(parents=True, exist_ok=True)
+        (tree / folder).symlink_to(f"usr/{folder}")
+    excluded = [f"--exclude={path}" for path in leave]
+    for package in sorted(archives.glob(f"{only}*.deb")):
+        _unpack(package, tree, excluded)
 
 
 def _unpack(package: Path, tree: Path, excluded: Sequence[str]) -> None:
