@@ -7,7 +7,7 @@ installed.
 
 ::
 
-    python3 scripts/host.py root|bpf|realtime      # silent and 0, or the reason and 1
+    python3 scripts/host.py root|bpf|machines|realtime      # silent and 0, or the reason and 1
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import ctypes
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+DEBIAN_KEYS: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BPF_PROG_TYPE_XDP: Final = 6  # enum bpf_prog_type in linux/bpf.h
 FLOOR: Final = (6, 1)
 """The oldest Linux that Remainder is tried on; src/remainder/kernel/refusal.py has it by role."""
@@ -111,9 +113,27 @@ def lacks_realtime() -> str | None:
     return None
 
 
+def lacks_machines() -> str | None:
+    """Why virtual machines cannot be booted here; None if they can."""
+    if os.geteuid() != 0:
+        return "this needs root, to compile in the roots of other Debians; run it with sudo"
+    if platform.machine() != "x86_64":
+        return f"qemu and the compilers are fetched for x86-64, and this is {platform.machine()}"
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            return f"{tool} is missing; kernels, compilers and qemu come from Debian's packages"
+    if not DEBIAN_KEYS.exists():
+        return (
+            f"{DEBIAN_KEYS} is missing, with which Debian's packages are verified; "
+            f"run: apt-get install debian-archive-keyring"
+        )
+    return None
+
+
 LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "root": lacks_root,
     "bpf": lacks_bpf,
+    "machines": lacks_machines,
     "realtime": lacks_realtime,
 }
 

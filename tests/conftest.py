@@ -1,6 +1,7 @@
 """What a test may ask of the host, and what happens where the host cannot.
 
-``root``, ``bpf`` and ``realtime`` are found out by trying (scripts/host.py), once per run.
+``root``, ``bpf``, ``machines`` and ``realtime`` are found out by trying (scripts/host.py), once
+per run.
 Where the host cannot, the test skips with the reason; with
 REMAINDER_REQUIRE_ALL=1, as ./test sets it for root, that skip and every other
 one is a failure, so that no skip can hide a bug.
@@ -15,6 +16,7 @@ from functools import cache
 import pytest
 from hypothesis import settings
 
+from remainder_lab.patience import patience, patient
 from scripts.host import LACKS
 
 REQUIRE_ALL = os.environ.get("REMAINDER_REQUIRE_ALL", "0") not in ("", "0")
@@ -25,13 +27,28 @@ settings.load_profile("remainder")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--update-golden`` writes the golden files anew, for a reviewer to read the difference."""
+    """``--update-golden`` writes the golden files anew, for a reviewer to read the difference.
+
+    ``--all`` boots for tests/machines whatever is tried before a release.
+    """
     parser.addoption("--update-golden", action="store_true", dest="update_golden")
+    parser.addoption("--all", action="store_true", dest="all_machines")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where machines are slow every test gets its time, stretched as the lab's deadlines are."""
+    if patience() == 1:
+        return
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        usual_s = float(marker.args[0] if marker else config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(patient(usual_s)), append=False)
 
 
 @cache
 def lacks(what: str) -> str | None:
-    """Why this host cannot do ``root``, ``bpf`` or ``realtime``; None if it can."""
+    """Why this host cannot do ``root``, ``bpf``, ``machines`` or ``realtime``; None if it can."""
     return LACKS[what]()
 
 

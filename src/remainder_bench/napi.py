@@ -18,6 +18,7 @@ from typing import Final
 
 from remainder.errors import HostError
 from remainder_lab.host import Host
+from remainder_lab.patience import patient
 
 WAIT_S: Final = 2.0
 
@@ -36,10 +37,10 @@ def threaded(host: Host, interface: str, *, cpu: int) -> int:
     )
     if done.returncode:
         raise HostError(f"{interface} gets no thread of its own: {done.stderr.strip()}")
-    deadline_s = time.monotonic() + WAIT_S
+    deadline_s = time.monotonic() + patient(WAIT_S)
     while not (new := _threads(interface) - before):
         if time.monotonic() > deadline_s:
-            raise HostError(f"{interface} got no thread of its own within {WAIT_S:g} s")
+            raise HostError(f"{interface} got no thread of its own within {patient(WAIT_S):g} s")
         time.sleep(0.01)
     thread = max(new)
     go_first(thread, cpu=cpu)  # as a network card's work does

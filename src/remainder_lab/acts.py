@@ -19,6 +19,7 @@ from remainder.observe.report import report
 from remainder.plan import Decision, Plan, make_plan
 from remainder.sources.file import load
 from remainder_lab.balanced import Balanced
+from remainder_lab.patience import patient
 from remainder_lab.running import Running
 from remainder_lab.traffic import Session, hold_sessions, http_sessions, udp_exchanges
 from remainder_lab.witness import Witness, sessions_at, torn
@@ -216,7 +217,7 @@ def show_kill(
 
 def wait_until_published(scene: Balanced, plan: Plan, timeout_s: float = 10.0) -> None:
     """Return when the balancer's tables are those of the plan."""
-    deadline_s = time.monotonic() + timeout_s
+    deadline_s = time.monotonic() + patient(timeout_s)
     while report(scene.node)["fingerprint"]["tables"] != plan.fingerprint:
         if time.monotonic() > deadline_s:
             raise TimeoutError("the balancer did not publish the new file")

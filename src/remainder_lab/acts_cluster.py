@@ -21,6 +21,7 @@ from remainder.observe.report import report
 from remainder.plan import Plan
 from remainder.sources.file import load
 from remainder_lab.cluster import Cluster
+from remainder_lab.patience import patient
 from remainder_lab.traffic import Session, hold_sessions, http_sessions, udp_exchanges
 from remainder_lab.witness import sessions_at, torn
 
@@ -155,7 +156,7 @@ def publish(
     """Write the file, and return when these members calculate by it."""
     path.write_text(text, encoding="utf-8")
     plan = plan_of(path)
-    deadline_s = time.monotonic() + timeout_s
+    deadline_s = time.monotonic() + patient(timeout_s)
     for name in names:
         while _report(scene, name)["fingerprint"]["tables"] != plan.fingerprint:
             if time.monotonic() > deadline_s:

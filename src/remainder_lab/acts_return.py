@@ -19,6 +19,7 @@ from remainder.fleet import parts_of, tiers_of
 from remainder.flow import Flow
 from remainder.observe.report import report
 from remainder.sources.file import load
+from remainder_lab.patience import patient
 from remainder_lab.tiered import INSIDE, OUTSIDE, ROUTERS, Tiered
 from remainder_lab.traffic import Session, http_sessions
 from remainder_lab.witness import Witness
@@ -157,7 +158,7 @@ def publish(scene: Tiered, path: Path, text: str, names: Iterable[str] | None = 
     """Write the file, and return when all nodes, or some, run by it."""
     path.write_text(text, encoding="utf-8")
     config = load(path)
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + patient(10)
     for name in scene.nodes if names is None else names:
         node = scene.nodes[name].namespace
         for part in parts_of(config, node):

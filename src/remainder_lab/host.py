@@ -23,6 +23,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 import remainder
 from remainder.errors import HostError
 from remainder_lab import namespaces
+from remainder_lab.patience import patient
 from remainder_lab.running import GRACE_S, MARK, Running, end, end_marked
 
 P = ParamSpec("P")
@@ -151,7 +152,7 @@ class Host:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=limit_s,
+                timeout=patient(limit_s),
                 env=self.environment(),
                 start_new_session=True,
                 check=False,

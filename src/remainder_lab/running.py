@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from remainder.errors import HostError
+from remainder_lab.patience import patient
 
 MARK: Final = "REMAINDER_LAB"
 """Environment variable that names the namespace a process was started for."""
@@ -75,10 +76,10 @@ class Running:
     def wait(self, timeout_s: float) -> int:
         """Wait for its end.  Raises HostError if that does not come in time."""
         try:
-            code = self._process.wait(timeout_s)
+            code = self._process.wait(patient(timeout_s))
         except subprocess.TimeoutExpired:
             raise HostError(
-                f"{self.title} still runs after {timeout_s:g} s{self._said()}"
+                f"{self.title} still runs after {patient(timeout_s):g} s{self._said()}"
             ) from None
         self._reader.join(RELEASE_S)
         return code
@@ -89,7 +90,8 @@ class Running:
         Raises HostError, with what was said instead, if the process ends or
         the time is over.
         """
-        deadline_s = time.monotonic() + timeout_s
+        limit_s = patient(timeout_s)
+        deadline_s = time.monotonic() + limit_s
         with self._news:
             while True:
                 for line in self._lines:
@@ -99,7 +101,7 @@ class Running:
                 if self._silent or left_s <= 0:
                     break
                 self._news.wait(left_s)
-        how = "ended" if self._silent else f"did not say {prefix!r} within {timeout_s:g} s"
+        how = "ended" if self._silent else f"did not say {prefix!r} within {limit_s:g} s"
         raise HostError(f"{self.title} {how}{self._said()}")
 
     def copy_to(self, path: Path) -> None:
@@ -175,7 +177,7 @@ def end(processes: Iterable[Running], *, grace_s: float = GRACE_S) -> None:
 
 def end_marked(name: str) -> None:
     """Kill what still carries the mark of a namespace: children of children, or of the dead."""
-    deadline_s = time.monotonic() + GRACE_S
+    deadline_s = time.monotonic() + patient(GRACE_S)
     while marked := _marked(name):
         for pid in marked:
             with suppress(ProcessLookupError):

@@ -28,6 +28,7 @@ from remainder.errors import HostError
 from remainder_lab import numbering, tools
 from remainder_lab.balanced import Balanced, Size, built
 from remainder_lab.host import python_module
+from remainder_lab.patience import patient
 from remainder_lab.running import Running
 from remainder_lab.wire import MTU, PassAll, attach_pass_all
 
@@ -117,12 +118,13 @@ class StandbyPair(Balanced):
     def _wait_for_holders(
         self, name: str, settled: Callable[[Mapping[str, set[str]]], bool]
     ) -> None:
-        deadline_s = time.monotonic() + TAKEOVER_LIMIT_S
+        limit_s = patient(TAKEOVER_LIMIT_S)
+        deadline_s = time.monotonic() + limit_s
         while not settled(holders := self.holders()):
             if time.monotonic() > deadline_s:
                 said = "\n  ".join(self.keepaliveds[name].lines[-20:])
                 raise HostError(
-                    f"{name} did not become active within {TAKEOVER_LIMIT_S:g} s, the VIPs stand "
+                    f"{name} did not become active within {limit_s:g} s, the VIPs stand "
                     f"on {holders}; its keepalived said\n  {said}"
                 )
             time.sleep(LOOK_S)

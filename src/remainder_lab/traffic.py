@@ -15,12 +15,14 @@ from typing import Any, Final, Self
 from remainder.errors import HostError
 from remainder.flow import PROTOCOLS, Flow, parse_endpoint
 from remainder_lab.host import Host, python_module
+from remainder_lab.patience import patient
 from remainder_lab.running import Running
 
 TRANSFER_BYTES: Final = 50_000_000
 
 _CLIENTS: Final = "remainder_lab.clients"
 _SLACK_S: Final = 5.0
+_DEADLINES: Final = ("timeout", "limit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +226,11 @@ def _results(
 def _command(
     kind: str, target: str, sources: Iterable[str], options: Mapping[str, float | None]
 ) -> list[str]:
-    settings = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    settings = [
+        f"--{name}={patient(value) if name in _DEADLINES else value}"
+        for name, value in options.items()
+        if value is not None
+    ]
     return python_module(
         _CLIENTS, kind, f"--target={target}", f"--sources={','.join(sources)}", *settings
     )

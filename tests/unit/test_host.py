@@ -47,4 +47,4 @@ def test_what_it_is_not_asked_for_it_does_not_know() -> None:
     )
 
     assert 2 == done.returncode
-    assert "usage: host.py root|bpf|realtime\n" == done.stderr
+    assert "usage: host.py root|bpf|machines|realtime\n" == done.stderr

@@ -1,0 +1,63 @@
+"""What a run of ./test machines --all found out, written into docs/machines.md.
+
+Between two markers; what stands around them is prose.  A row per question, a column per kernel.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.machines.kernels import Kernel
+from tests.machines.machine import has_kvm
+
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "machines.md"
+BEGIN: Final = "<!-- results: written by ./test machines --all -->"
+END: Final = "<!-- end of results -->"
+
+_notes: dict[str, dict[str, str]] = {}
+_kernels: dict[str, str] = {}
+
+
+def note(question: str, kernel: Kernel, answer: str) -> None:
+    """Remember an answer, for the table."""
+    _kernels[kernel.name] = kernel.version
+    _notes.setdefault(question, {})[kernel.name] = answer
+
+
+def table(notes: Mapping[str, Mapping[str, str]], kernels: Mapping[str, str]) -> Sequence[str]:
+    """Rows of Markdown."""
+    columns = sorted(kernels, key=lambda name: [int(part) for part in name.split(".")])
+    return [
+        "| | " + " | ".join(f"{name} ({kernels[name]})" for name in columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+        *(
+            f"| {question} | "
+            + " | ".join(answers.get(name, "not tried") for name in columns)
+            + " |"
+            for question, answers in notes.items()
+        ),
+    ]
+
+
+def processor() -> str:
+    """What the machine calls its own."""
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1] if found else "an unnamed processor"
+
+
+def write(page: Path = PAGE) -> None:
+    """Replace what stands between the markers."""
+    if not _notes:
+        return
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    how = "with KVM" if has_kvm() else "without KVM"
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    said = f"{today}, {processor()}, {how}."
+    body = "\n".join([BEGIN, "", said, "", *table(_notes, _kernels), "", END])
+    page.write_text(before + body + after, encoding="utf-8")
