@@ -14,7 +14,7 @@ from pyroute2 import IPRoute
 import remainder_lab as lab
 from remainder.errors import HostError
 from remainder.kernel import card, libbpf, netlink
-from remainder.roles.attachment import attach
+from remainder.kernel.attach import attach
 from remainder_lab import OneService, http_sessions, transfer
 from remainder_lab.pass_all import PASS
 from tests.lab.balancing import balancing, misdirected, status

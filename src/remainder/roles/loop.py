@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
-from remainder.kernel.netlink import Gone, Interface, Monitor
+from remainder.kernel.netlink import Gone, Interface
 from remainder.roles import notes
 from remainder.roles.node import RunningNode
 
@@ -46,7 +46,7 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
 
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    monitor = Monitor(events)
+    monitor = node.host.watch(events)
     try:
         _look_again(node)
         ready()

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from remainder.errors import HostError
+from remainder.kernel import attach as module
 from remainder.kernel import libbpf
+from remainder.kernel.attach import attach, foreign_program
 from remainder.kernel.card import Card
 from remainder.kernel.netlink import Interface
-from remainder.roles import attachment
-from remainder.roles.attachment import attach, give_back, keep_tags, refuse_foreign_program
 
 CARD = Interface(
     index=7, name="eth0", mac=bytes(6), mtu=9000, up=True, kind=None, xdp_mode=None,
@@ -38,7 +38,7 @@ def tried(
 ) -> tuple[tuple[int, str], list[str]]:
     warnings: list[str] = []
     monkeypatch.setattr(libbpf, "attach", kernel)
-    monkeypatch.setattr(attachment, "card", lambda _: Card("e1000e"))
+    monkeypatch.setattr(module, "card", lambda _: Card("e1000e"))
     return attach(3, interface, mode, warnings.append), warnings
 
 
@@ -73,29 +73,5 @@ def test_a_veth_is_left_to_generic_mode_unless_asked(monkeypatch: pytest.MonkeyP
 def test_somebody_elses_program_stays(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     with pytest.raises(HostError, match="runs another XDP program already"):
         tried(monkeypatch, refusing(errno.EBUSY, "native", "generic"), CARD, mode)
-    with pytest.raises(HostError, match=r"\(id 99"):
-        refuse_foreign_program(replace(CARD, xdp_program=99))
 
-
-def test_a_card_that_takes_vlan_tags_off_is_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    switched: list[tuple[tuple[str, ...], bool]] = []
-    monkeypatch.setattr(attachment, "strips_vlan_tags", lambda _: ("rx-vlan-hw-parse",))
-    monkeypatch.setattr(
-        attachment, "switch_offloads", lambda _, found, *, on: switched.append((found, on))
-    )
-    found = keep_tags(CARD, "native")
-    give_back(CARD.name, found)
-
-    assert () == keep_tags(CARD, "generic")
-    assert ("rx-vlan-hw-parse",) == found
-    assert [(found, False), (found, True)] == switched
-
-
-def test_a_card_that_will_not_leave_vlan_tags_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, on: bool) -> None:
-        raise HostError(f"eth0 will not {on}")
-
-    monkeypatch.setattr(attachment, "strips_vlan_tags", lambda _: ("rx-vlan-hw-parse",))
-    monkeypatch.setattr(attachment, "switch_offloads", refuse)
-    with pytest.raises(HostError, match="without their tag; run it with --mode generic"):
-        keep_tags(CARD, "native")
+    assert "(id 99" in str(foreign_program(replace(CARD, xdp_program=99)))

@@ -1,24 +1,20 @@
-"""Attach to an interface: native first, generic with a warning; never push another out."""
+"""Attach an XDP program to an interface: native first, generic with a warning.
+
+Rule: never push another program out.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from remainder.errors import HostError
-from remainder.kernel import hook, libbpf
-from remainder.kernel.card import (
-    card,
-    queue_note,
-    strips_vlan_tags,
-    switch_offloads,
-    why_not_native,
-)
-from remainder.kernel.hook import Hook
+from remainder.kernel import libbpf
+from remainder.kernel.card import card, queue_note, why_not_native
 from remainder.kernel.netlink import Interface
+
+_TAKEN = (errno.EBUSY, errno.EEXIST)
 
 
 def attach(
@@ -37,7 +33,7 @@ def attach(
             link_fd = libbpf.attach(program_fd, interface.index, "native")
         except HostError as error:
             number = libbpf.errno_of(error)
-            if number in (errno.EBUSY, errno.EEXIST):
+            if number in _TAKEN:
                 raise foreign_program(interface) from None
             reason = why_not_native(number, card(interface.name), interface.mtu)
             if mode == "native":
@@ -56,7 +52,7 @@ def attach(
     try:
         return libbpf.attach(program_fd, interface.index, "generic"), "generic"
     except HostError as error:
-        if libbpf.errno_of(error) in (errno.EBUSY, errno.EEXIST):
+        if libbpf.errno_of(error) in _TAKEN:
             raise foreign_program(interface) from None
         raise
 
@@ -70,45 +66,6 @@ def _notes_on_native(interface: Interface) -> Iterator[str]:
     slow = queue_note(card(interface.name), os.cpu_count() or 1)
     if slow is not None:
         yield f"{interface.name}: {slow}"
-
-
-def attach_for_good(
-    program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None], path: Path
-) -> tuple[Hook, str]:
-    """The same, with the link pinned at a path."""
-    link_fd, mode = attach(program_fd, interface, mode, warn)
-    return hook.link(link_fd, path), mode
-
-
-def keep_tags(interface: Interface, mode: str) -> tuple[str, ...]:
-    """Switch off what takes VLAN tags off frames before a native program sees them.
-
-    Returns the offloads that were on; without it a frame of VLAN 5 would be sent on untagged,
-    into another network.  Raises HostError where the driver will not.
-    """
-    if mode != "native":
-        return ()  # the kernel keeps the tag beside the frame, and puts it back
-    found = strips_vlan_tags(interface.name)
-    try:
-        switch_offloads(interface.name, found, on=False)
-    except HostError as error:
-        raise HostError(
-            f"{error}, so frames of a VLAN would be sent on without their tag; run it with "
-            f"--mode generic, or on the interface of the VLAN"
-        ) from None
-    return found
-
-
-def give_back(name: str, offloads: Iterable[str]) -> None:
-    """Switch on again what ``keep_tags`` switched off, if the interface is still there."""
-    with suppress(HostError):
-        switch_offloads(name, tuple(offloads), on=True)
-
-
-def refuse_foreign_program(interface: Interface) -> None:
-    """Raises HostError if the interface runs somebody else's XDP program."""
-    if interface.xdp_program is not None:
-        raise foreign_program(interface)
 
 
 def foreign_program(interface: Interface) -> HostError:
