@@ -85,6 +85,8 @@ def main() -> None:
     tell("attached while nobody runs", attached() == program)
     another = awaited(lambda: pid() not in (0, first))
     tell("another process", another)
+    said = lambda: call("journalctl", "-u", "remainder", "-b")  # noqa: E731
+    tell("ready again", awaited(lambda: said().count("ready after") == 2))
     tell("the same program", attached() == program)
     tell("stop", call("systemctl", "stop", "remainder"))
     tell("state", call("systemctl", "is-active", "remainder").strip())
