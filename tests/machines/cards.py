@@ -35,6 +35,22 @@ CARDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Name → (options of the tap, qemu's device)."""
 
+DEVICES: Final[Mapping[str, str]] = {
+    "VLAN": "ip link set eth0 up; ip link add link eth0 name top type vlan id 5",
+    **{
+        f"bond mode {number} ({mode})": (
+            f"ip link add top type bond mode {mode} miimon 100; "
+            f"ip link set eth0 master top; ip link set eth1 master top"
+        )
+        for number, mode in {
+            1: "active-backup", 4: "802.3ad", 5: "balance-tlb", 6: "balance-alb",
+        }.items()
+    },
+    "bridge": "ip link add top type bridge forward_delay 0; ip link set eth0 master top up",
+    "macvlan": "ip link set eth0 up; ip link add link eth0 name top type macvlan mode bridge",
+}  # fmt: skip
+"""Name → how it is made, over cards of virtio_net; it is called ``top``."""
+
 DRIVERS: Final = ("virtio_net", "igb", "vmxnet3", "e1000e", "8021q", "bonding", "bridge", "macvlan")
 MTUS: Final = (1500, 9000)
 KEY: Final = "src_ip + src_port + dst_ip + dst_port + protocol"
@@ -93,9 +109,8 @@ class Guest:
         said = (self.job / f"said.{self._number}").read_text(encoding="utf-8", errors="replace")
         return int(done.read_text()), said
 
-    def plug(self, number: int, mtu: int) -> str:
-        """Give a card the balancer's addresses; its name."""
-        name = f"eth{number}"
+    def plug(self, name: str, mtu: int = 1500) -> None:
+        """Give an interface the balancer's addresses."""
         words = [f"ip link set {name} mtu {mtu} up"]
         for version in self.scene.versions:
             address = numbering.on_segment("balancer", version)
@@ -108,7 +123,6 @@ class Guest:
         if status:
             raise machine.MachineError(f"{name} with MTU {mtu}: {said}")
         self.scene.router.netlink(_forget_balancer)
-        return name
 
     def unplug(self, name: str) -> None:
         """Take the addresses away again."""
@@ -126,6 +140,10 @@ class Guest:
         )
         return int(said), (self.job / f"run.{self._runs}").read_text(encoding="utf-8")
 
+    def stop(self, pid: int) -> None:
+        """End ``remainder run``, and wait for it."""
+        self.ask(f"kill {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.2; done")
+
     def traffic(self) -> Passed:
         """Sessions and bodies through the card."""
         plan = make_plan(load(self.job / "r.toml"))
@@ -140,7 +158,7 @@ class Guest:
             wrong=[
                 f"{session.flow} met {session.servers}"
                 for session in sessions
-                if set(session.servers) != {plan.where(session.flow).server}
+                if set(session.servers) != {plan.where(session.flow).owner}
             ],
             whole=all(body.ok for body in bodies) and len(bodies) == 2,
         )
@@ -190,10 +208,11 @@ def guest(kernel: Kernel, job: Path) -> Iterator[Guest]:
                 ]
             )  # fmt: skip
             scene.segment.host.netlink(_join, f"tap{number}")
+            place = f"netdev=n{number},mac=02:00:00:00:0c:{number:02x},bus=port{number}"
             words += [
                 "-netdev", f"tap,id=n{number},ifname=tap{number},script=no,downscript=no{tap}",
-                "-device", f"{device},netdev=n{number},mac=02:00:00:00:0c:{number:02x},"
-                           f"addr={number + 0x10:#x},romfile=",
+                "-device", f"pcie-root-port,id=port{number},chassis={number + 1}",
+                "-device", f"{device},{place},romfile=",
             ]  # fmt: skip
         with machine.running(
             kernel, job, _AGENT, more=words, modules=DRIVERS, inside=scene.segment.host.inside([])

@@ -158,7 +158,7 @@ def run(
 
 
 def last_words(job: Path) -> str:
-    """The end of a guest's console and output."""
+    """The end of what qemu, the console and the command said."""
     console, output = (_text(job / name).splitlines() for name in ("console", "output"))
     return "\n".join(["--- console", *console[-LINES_SHOWN:], "--- output", *output[-LINES_SHOWN:]])
 
