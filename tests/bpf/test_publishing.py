@@ -28,6 +28,7 @@ from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
 from remainder.reference.frame import frame_of
+from remainder_lab.patience import patient
 from tests.bpf.kernel import kernel
 
 pytestmark = pytest.mark.bpf
@@ -107,7 +108,7 @@ def test_no_packet_sees_a_mixture_of_two_plans() -> None:
     seen: set[bytes] = set()
     try:
         number = 0
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + patient(60)
         while (number < FRAMES or publications <= 10) and time.monotonic() < deadline_s:
             number += 1
             frame, answers = cases[number % len(cases)]

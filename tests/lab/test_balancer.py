@@ -23,6 +23,7 @@ from remainder_lab import (
     transfer,
     udp_exchanges,
 )
+from remainder_lab.patience import patient
 from tests.lab.balancing import balancing, misdirected, status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -108,7 +109,7 @@ def test_nothing_is_lost_while_tables_are_published_and_the_process_is_killed(
         disturber = threading.Thread(target=disturb)
         disturber.start()
         short: list[Session] = []
-        deadline_s = time.monotonic() + 40
+        deadline_s = time.monotonic() + patient(40)
         while (len(short) < 1000 or killed < 2) and time.monotonic() < deadline_s:
             short += http_sessions(scene.clients, scene.web(), sources=sources, sessions=250)
         stop.set()
@@ -211,7 +212,7 @@ def _refusal(
     scene: OneService, awaited: Callable[[dict[str, str] | None], bool]
 ) -> dict[str, str] | None:
     """What ``status`` says of a refused file, once it is as awaited: it is noted after the word."""
-    deadline_s = time.monotonic() + 5
+    deadline_s = time.monotonic() + patient(5)
     while True:
         found: dict[str, str] | None = status(scene)["refused"]
         if awaited(found) or time.monotonic() > deadline_s:

@@ -18,6 +18,7 @@ from remainder_lab import (
     http_sessions,
 )
 from remainder_lab.host import python_module
+from remainder_lab.patience import patient
 from tests.lab.balancing import balancing, status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -93,7 +94,7 @@ def _fails(scene: OneService, arguments: list[str]) -> str:
         scene.balancer.inside([sys.executable, "-m", "remainder", *arguments]),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=patient(30),
         check=False,
     )
 

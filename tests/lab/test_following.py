@@ -13,6 +13,7 @@ from pyroute2 import IPRoute
 from remainder.roles.segment import RESOLVE_S
 from remainder_lab import OneService, one_service
 from remainder_lab.host import python_module
+from remainder_lab.patience import patient
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -88,7 +89,7 @@ def test_only_another_interface_than_the_one_in_use_is_warned_of(
     node.wait_for("ready")
     for number, interface in ((2, "eth9"), (3, "eth0")):
         path.write_text(text.replace('"eth0"', f'"{interface}"'))
-        until_s = time.monotonic() + 10
+        until_s = time.monotonic() + patient(10)
         while f"publication {number})" not in node.lines[-1] and time.monotonic() < until_s:
             time.sleep(0.05)
     node.terminate()

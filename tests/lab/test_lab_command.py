@@ -14,6 +14,7 @@ import pytest
 
 from remainder.kernel.pins import BPFFS
 from remainder_lab.namespaces import FOLDER
+from remainder_lab.patience import patient
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -67,7 +68,9 @@ def test_the_next_lab_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
         lab.kill()
         lab.wait(20)
         stood = left_by(lab.pid)
-        subprocess.run([*LAB, "--exec", "true"], capture_output=True, timeout=60, check=True)
+        subprocess.run(
+            [*LAB, "--exec", "true"], capture_output=True, timeout=patient(60), check=True
+        )
 
     assert stood
     assert [] == left_by(lab.pid)
@@ -76,7 +79,7 @@ def test_the_next_lab_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
 def test_a_single_command_is_alone_with_what_it_says() -> None:
     """The banner speaks of a shell, which there is not."""
     done = subprocess.run(
-        [*LAB, "--exec", "echo up"], capture_output=True, text=True, timeout=60, check=True
+        [*LAB, "--exec", "echo up"], capture_output=True, text=True, timeout=patient(60), check=True
     )
 
     assert ("up\n", "") == (done.stdout, done.stderr)
@@ -109,7 +112,7 @@ def test_the_banner_says_how_to_start_a_killed_balancer_again(tmp_path: Path) ->
         os.kill(killed, signal.SIGKILL)
         lab.stdin.write(f"{banner['after kill -9']}\n")
         (words,) = tmp_path.glob("*/*.log")
-        deadline_s = time.monotonic() + 20
+        deadline_s = time.monotonic() + patient(20)
         while words.read_text().count("ready after") < 2 and time.monotonic() < deadline_s:
             time.sleep(0.05)
         again = pid_of_the_balancer(lab.pid)
@@ -127,7 +130,11 @@ def test_the_banner_says_how_to_start_a_killed_balancer_again(tmp_path: Path) ->
 
 def test_the_balancer_of_a_lab_runs_as_that_of_the_demo_does() -> None:
     done = subprocess.run(
-        [*LAB, "--exec", "remainder status"], capture_output=True, text=True, timeout=60, check=True
+        [*LAB, "--exec", "remainder status"],
+        capture_output=True,
+        text=True,
+        timeout=patient(60),
+        check=True,
     )
 
     assert "balancer on eth0 (native XDP)" in done.stdout

@@ -19,6 +19,7 @@ from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
 from remainder_lab import SCENES, OneService, Session, hold_sessions, http_sessions
 from remainder_lab.numbering import BALANCER
+from remainder_lab.patience import patient
 from tests.lab.balancing import status
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -296,7 +297,7 @@ def test_the_shell_of_a_lab_has_the_command() -> None:
         capture_output=True,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         text=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
     )
 

@@ -17,6 +17,7 @@ from remainder_bench import flood
 from remainder_bench.flood_bed import queue_of
 from remainder_bench.flood_report import Level
 from remainder_lab import namespaces, remove_leftovers
+from remainder_lab.patience import patient
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.realtime, pytest.mark.slow]
 
@@ -77,7 +78,7 @@ def test_ctrl_c_ends_a_flood_at_once_and_leaves_nothing(tmp_path: Path) -> None:
         process = subprocess.Popen([sys.executable, "-c", ENDLESS], stderr=errors)
     try:
         balancer = f"rmd-{process.pid}-balancer"
-        deadline_s = time.monotonic() + 40
+        deadline_s = time.monotonic() + patient(40)
         while not (flooded := _flooded(balancer, process.pid)) and time.monotonic() < deadline_s:
             if process.poll() is not None:
                 break

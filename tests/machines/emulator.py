@@ -1,4 +1,4 @@
-"""Qemu, busybox and kmod out of a tree of their own, whatever this host has.
+"""Qemu, busybox, kmod and iproute2 out of a tree of their own, whatever this host has.
 
 They are Debian 13's on every host: the qemu of Debian 12 knows no igb.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from tests.machines.packages import TRIXIE, Wanted
 def tree() -> Path:
     """The tree, fetched if it is not here."""
     wanted = Wanted(
-        TRIXIE, ["qemu-system-x86", "busybox-static", "kmod"], leave=["./usr/share/doc"]
+        TRIXIE, ["qemu-system-x86", "busybox-static", "kmod", "iproute2"], leave=["./usr/share/doc"]
     )
-    return packages.unpacked("tools", lambda: wanted)
+    return packages.unpacked("qemu", lambda: wanted)
 
 
 def command(binary: str, *, name: str | None = None) -> list[str]:
@@ -36,12 +37,15 @@ def command(binary: str, *, name: str | None = None) -> list[str]:
     ]  # fmt: skip
 
 
-def start(machine: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
-    """Qemu; what it says goes into a file."""
+def start(
+    machine: str, *arguments: str, log: Path, inside: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Qemu; what it says goes into a file.  ``inside`` is a command that runs commands."""
     share = f"{tree()}/usr/share"
     with log.open("wb") as output:
         return subprocess.Popen(
             (
+                *inside,
                 *command(f"qemu-system-{machine}"),
                 "-L", f"{share}/qemu", "-L", f"{share}/seabios",
                 "-nodefaults", "-no-reboot", "-display", "none",

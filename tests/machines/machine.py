@@ -108,22 +108,24 @@ def running(
     more: Sequence[str] = (),
     modules: Sequence[str] = (),
     root: Path | None = None,
+    inside: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A guest that runs a command of the shell, in this tree; killed at the end.
 
     With a ``root`` of its own that is booted by its systemd, else it has this host's files.
+    ``inside`` is a command that starts qemu, in a network namespace for example.
     """
     for name in ("alive", "status", "output"):
         (job / name).unlink(missing_ok=True)
     script = f"{'' if root else f'cd {ROOT}'}\nexport {_ENVIRONMENT}\n{command}\n"
     (job / "command").write_text(script, encoding="utf-8")
     (job / "initrd").write_bytes(initrd(kernel, modules, booted=root is not None))
-    process = _start(kernel, job, root, more, "kvm" if has_kvm() else "tcg")
+    process = _start(kernel, job, root, more, "kvm" if has_kvm() else "tcg", inside)
     try:
         if has_kvm() and not _within(_ALIVE_S, job / "alive", process):
             process.kill()
             process.wait()
-            process = _start(kernel, job, root, more, "tcg")
+            process = _start(kernel, job, root, more, "tcg", inside)
         yield process
     finally:
         process.kill()
@@ -156,7 +158,7 @@ def run(
 
 
 def last_words(job: Path) -> str:
-    """The end of a guest's console and output."""
+    """The end of what qemu, the console and the command said."""
     console, output = (_text(job / name).splitlines() for name in ("console", "output"))
     return "\n".join(["--- console", *console[-LINES_SHOWN:], "--- output", *output[-LINES_SHOWN:]])
 
@@ -175,8 +177,13 @@ def _within(limit_s: float, path: Path, process: subprocess.Popen[bytes]) -> boo
     return True
 
 
-def _start(
-    kernel: Kernel, job: Path, root: Path | None, more: Sequence[str], how: str
+def _start(  # noqa: PLR0917  (the parts of one command)
+    kernel: Kernel,
+    job: Path,
+    root: Path | None,
+    more: Sequence[str],
+    how: str,
+    inside: Sequence[str],
 ) -> subprocess.Popen[bytes]:
     accelerator = {"kvm": "kvm", "tcg": "tcg,thread=multi"}[how]
     words = "console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 nokaslr"
@@ -192,6 +199,7 @@ def _start(
         "-kernel", str(kernel.vmlinuz), "-initrd", str(job / "initrd"), "-append", words,
         *more,
         log=job / "qemu",
+        inside=inside,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Between two markers; what stands around them is prose.  A row per question, a co
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,19 +14,31 @@ from typing import Final
 
 from tests.machines.kernels import Kernel
 from tests.machines.machine import has_kvm
+from tests.machines.packages import CACHE
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "machines.md"
 BEGIN: Final = "<!-- results: written by ./test machines --all -->"
 END: Final = "<!-- end of results -->"
 
-_notes: dict[str, dict[str, str]] = {}
-_kernels: dict[str, str] = {}
+KEPT: Final = CACHE / "results.json"
 
 
 def note(question: str, kernel: Kernel, answer: str) -> None:
-    """Remember an answer, for the table."""
-    _kernels[kernel.name] = kernel.version
-    _notes.setdefault(question, {})[kernel.name] = answer
+    """Remember an answer, for the table: a later run may ask the other questions."""
+    notes, kernels = _kept()
+    if kernels.get(kernel.name) != kernel.version:
+        for answers in notes.values():  # what an older build of this kernel did counts no more
+            answers.pop(kernel.name, None)
+    kernels[kernel.name] = kernel.version
+    notes.setdefault(question, {})[kernel.name] = answer
+    KEPT.write_text(json.dumps([notes, kernels], indent=1), encoding="utf-8")
+
+
+def _kept() -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    if not KEPT.exists():
+        return {}, {}
+    notes, kernels = json.loads(KEPT.read_text(encoding="utf-8"))
+    return notes, kernels
 
 
 def table(notes: Mapping[str, Mapping[str, str]], kernels: Mapping[str, str]) -> Sequence[str]:
@@ -38,7 +51,7 @@ def table(notes: Mapping[str, Mapping[str, str]], kernels: Mapping[str, str]) ->
             f"| {question} | "
             + " | ".join(answers.get(name, "not tried") for name in columns)
             + " |"
-            for question, answers in notes.items()
+            for question, answers in sorted(notes.items())
         ),
     ]
 
@@ -51,7 +64,8 @@ def processor() -> str:
 
 def write(page: Path = PAGE) -> None:
     """Replace what stands between the markers."""
-    if not _notes:
+    notes, kernels = _kept()
+    if not notes:
         return
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
@@ -59,5 +73,5 @@ def write(page: Path = PAGE) -> None:
     how = "with KVM" if has_kvm() else "without KVM"
     today = dt.datetime.now(dt.UTC).date().isoformat()
     said = f"{today}, {processor()}, {how}."
-    body = "\n".join([BEGIN, "", said, "", *table(_notes, _kernels), "", END])
+    body = "\n".join([BEGIN, "", said, "", *table(notes, kernels), "", END])
     page.write_text(before + body + after, encoding="utf-8")

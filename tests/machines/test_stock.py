@@ -46,6 +46,7 @@ def test_the_shipped_unit_starts_publishes_survives_and_stops(tmp_path: Path, na
         "published": True,
         "attached while nobody runs": True,
         "another process": True,
+        "ready again": True,
         "the same program": True,
         "stop": "",
         "state": "inactive",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from remainder.observe.report import report
+from remainder_lab.patience import patient
 from remainder_lab.return_path import ReturnPath
 
 
@@ -15,7 +16,7 @@ def outcomes(scene: ReturnPath, name: str) -> dict[str, int]:
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 5.0) -> bool:
-    deadline_s = time.monotonic() + seconds
+    deadline_s = time.monotonic() + patient(seconds)
     while not what():
         if time.monotonic() > deadline_s:
             return False

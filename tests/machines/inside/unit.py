@@ -56,6 +56,11 @@ def tables() -> str:
     return found[1] if found else ""
 
 
+def journal() -> str:
+    """What the unit has said since the boot."""
+    return call("journalctl", "-u", "remainder", "-b", "--no-pager", "-o", "cat")
+
+
 def tell(step: str, found: object) -> None:
     print(json.dumps({"step": step, "found": found}), flush=True)
 
@@ -85,13 +90,14 @@ def main() -> None:
     tell("attached while nobody runs", attached() == program)
     another = awaited(lambda: pid() not in (0, first))
     tell("another process", another)
+    tell("ready again", awaited(lambda: journal().count("ready after") == 2))
     tell("the same program", attached() == program)
     tell("stop", call("systemctl", "stop", "remainder"))
     tell("state", call("systemctl", "is-active", "remainder").strip())
     tell("kept", attached() == program)
     tell("detach", call("remainder", "detach"))
     tell("gone", not attached())
-    tell("journal", call("journalctl", "-u", "remainder", "-b", "--no-pager", "-o", "cat"))
+    tell("journal", journal())
 
 
 if __name__ == "__main__":

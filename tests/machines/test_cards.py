@@ -1,0 +1,122 @@
+"""Each network card: native, generic or refused, with the reason; and real sessions through it.
+
+One boot per kernel with all cards; the lab's scene around it, on the host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.machines import cards, kernels, report
+from tests.machines.cards import CARDS, DEVICES, MTUS, SESSIONS, Guest
+from tests.machines.kernels import KERNELS, Kernel
+
+pytestmark = [
+    pytest.mark.machines, pytest.mark.release, pytest.mark.root, pytest.mark.slow,
+    pytest.mark.timeout(900), pytest.mark.parametrize("booted", KERNELS, indirect=True),
+]  # fmt: skip
+
+KILLED = ("virtio_net", "igb")
+NOT_CARRIED = ("VLAN",)
+"""Devices whose other end the scene does not have: attached and detached only."""
+
+
+@pytest.fixture(scope="module")
+def booted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Kernel, Guest]]:
+    kernel = kernels.kernel(request.param)
+    with cards.guest(kernel, tmp_path_factory.mktemp("cards")) as guest:
+        yield kernel, guest
+
+
+def told(said: str) -> str:
+    """How it runs, by the product's own words: ``native``, or another mode and the sentence."""
+    mode = re.search(r"\((native|generic) XDP\)", said)
+    why = re.search(r"^(?:warning|remainder): (.*XDP.*|.*attach.*)$", said, re.MULTILINE)
+    words = re.sub(r"\b(eth\d|top)\b", "the interface", why[1]).replace("|", "/") if why else ""
+    if mode is None:
+        return f"refused: {words or said.strip().splitlines()[-1]}"
+    return f"{mode[1]}: {words}" if words else mode[1]
+
+
+def carried(guest: Guest) -> None:
+    """Every session is whole and met the server that the calculation names; so are the bodies."""
+    passed = guest.traffic()
+
+    assert [] == [session.errors for session in passed.sessions if not session.ok]
+    assert SESSIONS == len(passed.sessions)
+    assert [] == passed.wrong
+    assert passed.whole
+
+
+@pytest.mark.parametrize("mtu", MTUS)
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_carries_sessions_or_says_why_not(
+    booted: tuple[Kernel, Guest], card: str, mtu: int
+) -> None:
+    kernel, guest = booted
+    name = f"eth{list(CARDS).index(card)}"
+    guest.plug(name, mtu)
+    try:
+        pid, said = guest.start(name)
+        how = told(said)
+        report.note(f"{card}, MTU {mtu:,}", kernel, how)
+        if pid:
+            try:
+                carried(guest)
+            finally:
+                guest.stop(pid)
+    finally:
+        guest.unplug(name)
+
+    assert how == "native" or ": " in how, said
+
+
+@pytest.mark.parametrize("card", KILLED)
+def test_a_killed_balancer_is_taken_over_under_traffic(
+    booted: tuple[Kernel, Guest], card: str
+) -> None:
+    kernel, guest = booted
+    name = f"eth{list(CARDS).index(card)}"
+    guest.plug(name)
+    try:
+        pid, said = guest.start(name)
+        second, sessions = guest.killed_under_traffic(name, pid)
+        guest.stop(second)
+    finally:
+        guest.unplug(name)
+    failed = [session.errors for session in sessions if not session.ok]
+    report.note(
+        f"{card}: kill -9 and takeover", kernel, f"{len(failed)} of {len(sessions)} sessions broken"
+    )
+
+    assert second not in (0, pid), said
+    assert SESSIONS == len(sessions)
+    assert [] == failed
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_device_over_cards_carries_sessions_or_says_why_not(
+    booted: tuple[Kernel, Guest], device: str
+) -> None:
+    kernel, guest = booted
+    guest.ask(f"ip link set eth0 down; ip link set eth1 down; {DEVICES[device]}")
+    try:
+        guest.plug("top")
+        pid, said = guest.start("top")
+        how = told(said)
+        report.note(device, kernel, how)
+        if pid:
+            try:
+                if device not in NOT_CARRIED:
+                    carried(guest)
+            finally:
+                guest.stop(pid)
+    finally:
+        guest.ask("ip link del top; ip link set eth0 down nomaster; ip link set eth1 down nomaster")
+
+    assert how == "native" or ": " in how, said
