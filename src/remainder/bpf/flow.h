@@ -18,7 +18,7 @@ static __always_inline enum outcome read_flow(CONTEXT *ctx,
 
 	if (read_ordinary(cursor, packet, family))
 		return UNDECIDED;
-	outcome = family == 4 ? read_ipv4(cursor, packet) :
+	outcome = family == 4 ? read_ipv4(ctx, cursor, packet) :
 				read_ipv6(ctx, cursor, packet);
 	if (outcome != UNDECIDED)
 		return outcome;

@@ -30,11 +30,12 @@
 #define CONTEXT struct xdp_md
 #endif
 
-/* Whether a frame holds more than the payload length of IPv6 can say: 0 stands
- * for that (RFC 2675).  Cards send and receive no such frames, but the stack
- * hands them to who looks at what goes out (BIG TCP). */
+/* Whether a frame holds more than the length field of its IP header can say,
+ * which does not count the first bytes of it: 0 stands for that (RFC 2675).
+ * Cards send and receive no such frames, but the stack hands them to who looks
+ * at what goes out (BIG TCP). */
 #ifndef IS_JUMBO
-#define IS_JUMBO(ctx) 0
+#define IS_JUMBO(ctx, uncounted) 0
 #endif
 
 #define UNDECIDED OUTCOME_MAX /* parsing goes on */
@@ -203,8 +204,8 @@ static __always_inline enum outcome read_ethertype(struct cursor *cursor,
 }
 
 /* Up to the first byte behind the options. */
-static __always_inline enum outcome read_ipv4(struct cursor *cursor,
-					      struct packet *packet)
+static __always_inline enum outcome
+read_ipv4(CONTEXT *ctx, struct cursor *cursor, struct packet *packet)
 {
 	struct iphdr *ip = take(cursor, struct iphdr);
 	__u32 options, header, total;
@@ -219,10 +220,14 @@ static __always_inline enum outcome read_ipv4(struct cursor *cursor,
 	options &= IP_OPTIONS_MASK;
 	header = sizeof(*ip) + options;
 	total = bpf_ntohs(ip->tot_len);
-	if (!skip(cursor, options) || total < header)
+	if (!skip(cursor, options))
 		return OUTCOME_MALFORMED;
-	if (total - header < cursor->left)
-		cursor->left = total - header;
+	if (total || !IS_JUMBO(ctx, 0)) {
+		if (total < header)
+			return OUTCOME_MALFORMED;
+		if (total - header < cursor->left)
+			cursor->left = total - header;
+	}
 	packet->ip = ip;
 	packet->bare = !options;
 	packet->fragment =
@@ -315,7 +320,7 @@ read_ipv6(CONTEXT *ctx, struct cursor *cursor, struct packet *packet)
 	src = (__u64 *)&ip->saddr;
 	dst = (__u64 *)&ip->daddr;
 	payload = bpf_ntohs(ip->payload_len);
-	if (payload < cursor->left && (payload || !IS_JUMBO(ctx)))
+	if (payload < cursor->left && (payload || !IS_JUMBO(ctx, sizeof(*ip))))
 		cursor->left = payload;
 	packet->ip = ip;
 	packet->bare = 1;

@@ -9,7 +9,7 @@
 #include <linux/bpf.h>
 
 #define CONTEXT struct __sk_buff
-#define IS_JUMBO(ctx) ((ctx)->len > 14 + 40 + 0xffff) /* Ethernet, IPv6 */
+#define IS_JUMBO(ctx, uncounted) ((ctx)->len > ETH_HLEN + (uncounted) + 0xffff)
 
 #include "count.h"
 #include "find.h"

@@ -26,8 +26,11 @@ IPV4, IPV6 = 4, 6
 IP_BYTES: Final[Mapping[int, int]] = {IPV4: 20, IPV6: 40}
 """IP version → size of the header without options or extension headers."""
 
-JUMBO_BYTES: Final = ETHERNET_BYTES + IP_BYTES[IPV6] + 0xFFFF
-"""A larger frame has a payload length that its field cannot say: 0 stands for it (RFC 2675)."""
+JUMBO_BYTES: Final[Mapping[int, int]] = {
+    IPV4: ETHERNET_BYTES + 0xFFFF,
+    IPV6: ETHERNET_BYTES + IP_BYTES[IPV6] + 0xFFFF,
+}
+"""A larger frame has a length that its field cannot say: 0 stands for it (RFC 2675)."""
 
 FRAGMENT: Final = 44
 AUTHENTICATION: Final = 51
@@ -136,8 +139,10 @@ def _ipv4(frame: bytes, at: int, end: int, *, quoted: bool) -> Ip:
     payload_at = at + (frame[at] & 0x0F) * 4
     _must_fit(at + IP_BYTES[IPV4], payload_at)
     _must_fit(payload_at, end)
-    if not quoted:
-        packet_end = at + word(frame, at + 2)
+    total_bytes = word(frame, at + 2)
+    is_jumbo = not total_bytes and len(frame) > JUMBO_BYTES[IPV4]
+    if not quoted and not is_jumbo:
+        packet_end = at + total_bytes
         _must_fit(payload_at, packet_end)
         end = min(end, packet_end)
     offset = word(frame, at + 6) & 0x1FFF
@@ -158,7 +163,7 @@ def _ipv6(frame: bytes, at: int, end: int, *, quoted: bool) -> Ip:
     """Section 3, steps 1 and 2, with the same differences."""
     payload_at = at + IP_BYTES[IPV6]
     payload_bytes = word(frame, at + 4)
-    is_jumbo = not payload_bytes and len(frame) > JUMBO_BYTES
+    is_jumbo = not payload_bytes and len(frame) > JUMBO_BYTES[IPV6]
     if not quoted and not is_jumbo:
         end = min(end, payload_at + payload_bytes)
     return Ip(
