@@ -15,7 +15,7 @@ import os
 import statistics
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -95,18 +95,49 @@ class Lap:
     packets: int
 
 
-class Stopwatch:
-    """The loaded driver."""
+class _Driver:
+    """The driver, loaded for programs that take frames of several buffers, or for the others.
 
-    def __init__(self) -> None:
+    The kernel lets a program jump to programs of its own kind alone.
+    """
+
+    def __init__(self, *, buffers: bool) -> None:
         with libbpf.opened(DRIVER) as opened:
+            if buffers:
+                opened.take_buffers("driver")
             opened.load("driver")
-            self._driver = opened.program_fd("driver")
+            self.fd = opened.program_fd("driver")
             self._under_test = opened.map("under_test")
             self._data = opened.map(".data.watch")
         size = -(-ctypes.sizeof(Watch) // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._watch = Watch.from_buffer(mmap.mmap(self._data.fd, size))
+        self.watch = Watch.from_buffer(mmap.mmap(self._data.fd, size))
+
+    def jump_to(self, program_fd: int) -> None:
+        """Run this one.  Raises HostError if it is of another kind."""
+        self._under_test.update(0, struct.pack("=I", program_fd))
+
+    def close(self) -> None:
+        """Unload."""
+        os.close(self.fd)
+        self._under_test.close()
+        self._data.close()
+
+
+class Stopwatch:
+    """The loaded drivers: one that fits our programs, and for other kinds a second."""
+
+    def __init__(self) -> None:
+        self._drivers = [_Driver(buffers=True)]
+        self._in_use = self._drivers[0]
         self._flow = 0
+
+    @property
+    def _driver(self) -> int:
+        return self._in_use.fd
+
+    @property
+    def _watch(self) -> Watch:
+        return self._in_use.watch
 
     def one(self, program_fd: int, template: Template) -> tuple[str, bytes]:
         """A single packet: (verdict, frame afterwards)."""
@@ -148,6 +179,7 @@ class Stopwatch:
         return Lap(ns=ns, verdict=verdict, packets=packets)
 
     def _prepare(self, program_fd: int, template: Template, flows: int) -> None:
+        self._choose(program_fd)
         frame, watch = template.frame, self._watch
         headers = frame[:FRAME_BYTES]
         ctypes.memmove(watch.frame, headers.ljust(FRAME_BYTES, b"\0"), FRAME_BYTES)
@@ -164,19 +196,29 @@ class Stopwatch:
         watch.vips = template.vips
         watch.flow_mask = flows if flows == EVERY_PACKET_NEW else flows - 1
         watch.first, watch.packets, watch.chunk_shift = self._flow, 0, 63
+
+    def _choose(self, program_fd: int) -> None:
+        """Take the driver that can jump to a program."""
+        for driver in self._drivers:
+            with suppress(HostError):
+                driver.jump_to(program_fd)
+                self._in_use = driver
+                return
+        if len(self._drivers) == 1:
+            self._drivers.append(_Driver(buffers=False))
         try:
-            self._under_test.update(0, struct.pack("=I", program_fd))
+            self._drivers[1].jump_to(program_fd)
         except HostError as error:
             raise HostError(
-                f"{error}: this program cannot be measured, since only an XDP program of the plain "
-                f"kind (no xdp.frags, not bound to a device) can be jumped to"
+                f"{error}: this program cannot be measured, since only an XDP program that is not "
+                f"bound to a device can be jumped to"
             ) from None
+        self._in_use = self._drivers[1]
 
     def close(self) -> None:
         """Unload."""
-        os.close(self._driver)
-        self._under_test.close()
-        self._data.close()
+        for driver in self._drivers:
+            driver.close()
 
 
 def _verdict(number: int) -> str:
@@ -225,6 +267,8 @@ def load_peers(*, sessions: int) -> Peers:
     """The reference programs, with room for so many sessions."""
     with libbpf.opened(PEERS) as opened:
         opened.resize("sessions", sessions)
+        for name in ("only_return", "parse_only", "remember"):
+            opened.take_buffers(name)  # by the same driver as ours
         opened.load("remember")
         return Peers(
             only_return=opened.program_fd("only_return"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -101,3 +102,19 @@ def test_what_the_kernel_refuses_to_jump_to_cannot_be_measured(watch: Stopwatch)
     template = template_of(ack(_flow(4)))
     with pytest.raises(HostError, match="cannot be measured"):
         watch.run(0, template, flows=1)
+
+
+def test_programs_with_and_without_several_buffers_are_measured_side_by_side(
+    watch: Stopwatch, peers: Peers
+) -> None:
+    """The kernel lets a program jump to its own kind alone, so there are two drivers."""
+    template = template_of(ack(_flow(4)))
+    with libbpf.opened(stopwatch.PEERS) as opened:
+        opened.load("remember")
+        plain = opened.program_fd("only_return")
+    try:
+        told = [watch.one(program, template)[0] for program in (plain, peers.only_return, plain)]
+    finally:
+        os.close(plain)
+
+    assert ["tx", "tx", "tx"] == told
