@@ -66,7 +66,7 @@ def available() -> list[str]:
 
 
 def notes() -> list[str]:
-    """What is left out, and the version of what is not part of the kernel."""
+    """What is skipped, and the versions of what is not part of the kernel."""
     haproxy = tools.path_of("haproxy")
     if haproxy is None:
         return ["haproxy is not installed; apt install haproxy"]

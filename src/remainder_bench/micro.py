@@ -1,4 +1,4 @@
-"""Time the shipped program, and the reference programs beside it, off the wire.
+"""Benchmark the shipped program and the reference programs in memory (BPF_PROG_TEST_RUN).
 
 In every round each program runs right after the one that only returns, with
 the same packets; their difference is the net time.

@@ -40,7 +40,7 @@ class Formula:
 
 
 CLAIMS: Final = (
-    "Claims are the 48 numbered sentences that say what Remainder must do (CLAIMS.md lists where "
+    "Remainder implements the 48 claims of US patent 6,987,763, now expired (CLAIMS.md lists where "
     "each is kept); 13 and 17 are formulas for the server of a packet."
 )
 """For whoever meets their numbers here first."""
@@ -69,7 +69,7 @@ FORMULAS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What became of the traffic of one formula."""
+    """The traffic of one formula, and its results."""
 
     formula: Formula
     slots: int
@@ -90,7 +90,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Killed:
-    """What became of the traffic while nobody tended the data plane."""
+    """The traffic while the data plane ran without a process, and its results."""
 
     alone_s: float
     forwarded_alone: int  # packets that the kernel forwarded without a process

@@ -263,8 +263,8 @@ class Size:
             or not 1 <= self.clients <= numbering.MOST_CLIENTS
         ):
             raise ValueError(
-                f"{self.servers} servers and {self.clients} clients came, "
-                f"1 to {numbering.MOST_SERVERS} and 1 to {numbering.MOST_CLIENTS} fit"
+                f"{self.servers} servers and {self.clients} clients; "
+                f"expected 1–{numbering.MOST_SERVERS} and 1–{numbering.MOST_CLIENTS}"
             )
 
     @property

@@ -122,8 +122,8 @@ def cluster(
     """Build the scene; ``clients`` is how many addresses the clients have, of each version."""
     if not 1 <= members <= numbering.MOST_SERVERS or not 1 <= clients <= numbering.MOST_CLIENTS:
         raise ValueError(
-            f"{members} members and {clients} clients came, 1 to {numbering.MOST_SERVERS} "
-            f"and 1 to {numbering.MOST_CLIENTS} fit"
+            f"{members} members and {clients} clients; "
+            f"expected 1–{numbering.MOST_SERVERS} and 1–{numbering.MOST_CLIENTS}"
         )
     versions = (4, 6) if ipv6 else (4,)
     names = [f"m{number}" for number in range(1, members + 1)]

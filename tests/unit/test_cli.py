@@ -31,7 +31,7 @@ def run(*arguments: str) -> Result:
 
 def saved(tmp_path: Path, *reports: dict[str, object]) -> str:
     path = tmp_path / "status.json"
-    path.write_text(json.dumps({"nodes": reports}))
+    path.write_text(json.dumps({"version": 1, "nodes": reports}))
     return str(path)
 
 
@@ -148,7 +148,7 @@ def test_a_node_with_another_file_is_shown_a_packet(tmp_path: Path) -> None:
     result = run("agree", str(FLEET), saved(tmp_path, theirs))
 
     assert isinstance(result.exception, Disagreement)
-    assert "lb2 (balancer)  DIFFERS: a packet on which it differs" in result.output
+    assert "lb2 (balancer)  DIFFERS: a packet is answered differently" in result.output
     assert "203.0.113.10:80 tcp: the file says s" in result.output
 
 
@@ -158,11 +158,11 @@ def test_a_cluster_with_a_missing_member_is_incomplete(tmp_path: Path) -> None:
     result = run("agree", str(FLEET), saved(tmp_path, one))
 
     assert isinstance(result.exception, Disagreement)
-    assert "nobody keeps the 1 slot of r2" in result.output
+    assert "no member keeps the 1 slot of r2" in result.output
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("{}", "status --json"), ("nonsense", "is not JSON")]
+    ("content", "said"), [("{}", "status --json"), ("nonsense", "not JSON; expected the output of")]
 )
 def test_what_is_no_report_is_refused(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "x.json"

@@ -24,4 +24,6 @@ def test_the_page_has_every_outcome_in_the_same_order() -> None:
 def test_every_outcome_says_whether_it_is_normal() -> None:
     """One sentence each."""
     for outcome in Outcome:
-        assert re.fullmatch(r"(Normal|Rare|Look into it|Never)\b.*\.", outcome.normal), outcome
+        assert re.fullmatch(r"(Normal|Rare|Investigate|Never normal)\b.*\.", outcome.normal), (
+            outcome
+        )
