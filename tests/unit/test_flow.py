@@ -101,7 +101,10 @@ def test_an_endpoint_may_be_written_in_these_ways(text: str, address: object, po
     [
         (
             "",
-            "'' is not an address; expected 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80",
+            (
+                "'' is not an address; expected 192.0.2.1, 192.0.2.1:80, 2001:db8::1 "
+                "or [2001:db8::1]:80"
+            ),
         ),
         ("example.org:80", "'example.org:80' is not an address; expected 192.0.2.1"),
         ("203.0.113.10:", "'203.0.113.10:' is not an address; expected 192.0.2.1"),
@@ -112,8 +115,10 @@ def test_an_endpoint_may_be_written_in_these_ways(text: str, address: object, po
         ("203.0.113.10:" + "9" * 5000, "port is 99999999999999999999 in 203.0.113.10:999"),
         (
             "fe80::1%eth0",
-            "'fe80::1%eth0' has a zone ID, which packets do not carry; remove the '%' "
-            "and what follows",
+            (
+                "'fe80::1%eth0' has a zone ID, which packets do not carry; remove the '%' "
+                "and what follows"
+            ),
         ),
     ],
 )

@@ -121,7 +121,9 @@ def main() -> None:
         sys.stderr.close()  # the reader of our output is gone
         sys.exit(0)
     except (RemainderError, click.ClickException, OSError) as error:
-        print(f"remainder: {with_id(_sentence(error), error)}", file=sys.stderr)
+        print(
+            f"remainder: {with_id(_sentence(error), getattr(error, 'id', None))}", file=sys.stderr
+        )
         sys.exit(_exit_code(error))
 
 

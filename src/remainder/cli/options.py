@@ -60,9 +60,8 @@ json_option = click.option(
 )
 
 
-def with_id(sentence: str, error: object) -> str:
-    """The sentence of an error with its id, if it has one."""
-    name = getattr(error, "id", None)
+def with_id(sentence: str, name: str | None) -> str:
+    """A sentence and behind it the id of its message, if it has one."""
     return f"{sentence} [{name}]" if name else sentence
 
 

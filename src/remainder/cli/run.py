@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from remainder.cli.counting import counted
-from remainder.cli.options import file_argument, node_option, sudo
+from remainder.cli.options import file_argument, node_option, sudo, with_id
 from remainder.diagnose.dsr import found_servers, silent_servers
 from remainder.errors import HostError
 from remainder.flow import Address
@@ -59,7 +59,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
     with state.sole_writer(node):
         running = RunningNode.start(wanted)
         for line in _unassigned_vips(running):
-            _say(line)
+            _say(line, id="vip-not-here")
         diagnosis = _Diagnosis(running)
 
         def ready() -> None:
@@ -89,14 +89,14 @@ def _ready(running: RunningNode, started_s: float) -> None:
     _say(f"ready after {took_ms:.0f} ms")
 
 
-def _say(line: str) -> None:
+def _say(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):  # a closed terminal or pipe must not stop a balancer
-        print(line, flush=True)
+        print(with_id(line, id), flush=True)
 
 
-def _warn(line: str) -> None:
+def _warn(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):
-        print(f"warning: {line}", file=sys.stderr, flush=True)
+        print(f"warning: {with_id(line, id)}", file=sys.stderr, flush=True)
 
 
 class _Diagnosis:
@@ -125,7 +125,7 @@ def _diagnose(
     asked: Collection[tuple[Address, Address]],
 ) -> None:
     for silent in silent_servers(plan, interface, macs, without=asked):
-        _warn(f"{silent} [server-lacks-vip]")
+        _warn(str(silent), id="server-lacks-vip")
 
 
 def _unassigned_vips(running: RunningNode) -> list[str]:
@@ -134,7 +134,7 @@ def _unassigned_vips(running: RunningNode) -> list[str]:
     return [
         f"note: {vip} is not configured on this host, so packets arrive only if a router routes "
         f"it here; to answer ARP and neighbour discovery for it, set assign_vips = true in this "
-        f"node's [[balancer]] [vip-not-here]"
+        f"node's [[balancer]]"
         for role in running.roles
         if role.role == "balancer" and not running.stands_by
         for vip in sorted(role.plan.vips, key=str)

@@ -101,17 +101,21 @@ def test_a_secret_may_stand_in_a_file_beside(tmp_path: Path, path_of: type[str])
     [
         (
             b"",
-            "no valid secret in '{}': secret has 0 hexadecimal digits; expected 32 hexadecimal "
-            "digits; generate one with `openssl",
+            (
+                "no valid secret in '{}': secret has 0 hexadecimal digits; expected 32 hexadecimal "
+                "digits; generate one with `openssl"
+            ),
         ),
         (
             b"0" * 31,
-            "no valid secret in '{}': secret has 31 hexadecimal digits; expected 32 hexadecimal digits;",
+            "no valid secret in '{}': secret has 31 hexadecimal digits; expected 32 hexadecimal ",
         ),
         (
             b"g" * 32,
-            "no valid secret in '{}': secret has 32 characters; expected 32 hexadecimal "
-            "digits; generate one with `openssl",
+            (
+                "no valid secret in '{}': secret has 32 characters; expected 32 hexadecimal "
+                "digits; generate one with `openssl"
+            ),
         ),
         (
             b"0" * 32 + b"\n# mine",
