@@ -161,11 +161,11 @@ def ids_in(module: Path) -> Iterator[str]:
 
 
 def test_every_id_in_the_code_is_declared() -> None:
-    used = {id for module in (ROOT / "src").rglob("*.py") for id in ids_in(module)}
+    used = {name for module in (ROOT / "src").rglob("*.py") for name in ids_in(module)}
 
     assert len(used) > 5
     assert set() == used - MESSAGES.keys()
-    assert [] == [id for id in MESSAGES if not re.fullmatch(ID, id)]
+    assert [] == [name for name in MESSAGES if not re.fullmatch(ID, name)]
 
 
 def test_operations_has_exactly_the_messages_with_an_id() -> None:

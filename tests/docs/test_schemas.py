@@ -23,8 +23,8 @@ from remainder.messages import MESSAGES
 from remainder.plan import make_plan
 from remainder.sources.file import load
 from remainder_bench import control, flood_report, wire_report
-from remainder_bench import documents as bench_documents
 from remainder_bench import report as packets_report
+from remainder_bench.cli import bench_documents
 from tests.docs.pages import EXAMPLES, ROOT, text_of
 from tests.unit.bench import test_flood_report as floods
 from tests.unit.bench import test_report as packets

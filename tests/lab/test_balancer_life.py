@@ -115,7 +115,7 @@ def test_another_xdp_program_is_named_and_left_alone(scene: OneService, tmp_path
         )
 
     assert re.search(r"eth0 runs another XDP program already \(id \d+", complaint)
-    assert "is run already by process" in again
+    assert "is already run by process" in again
     assert [] == [item for item in sessions if not item.ok]
 
 

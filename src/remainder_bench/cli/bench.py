@@ -194,7 +194,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _tell(report: Report, html: Path | None, *, as_json: bool) -> None:
-    from remainder_bench.documents import PacketsDocument  # noqa: PLC0415
+    from remainder_bench.cli.bench_documents import PacketsDocument  # noqa: PLC0415
     from remainder_bench.report import as_plain, as_text  # noqa: PLC0415
 
     if as_json:
@@ -217,7 +217,7 @@ def _raise_for(faults: Sequence[str]) -> None:
 
 def _control(*, as_json: bool) -> None:
     from remainder_bench import control  # noqa: PLC0415
-    from remainder_bench.documents import ControlDocument  # noqa: PLC0415
+    from remainder_bench.cli.bench_documents import ControlDocument  # noqa: PLC0415
 
     result = control.measure()
     if as_json:
@@ -228,7 +228,7 @@ def _control(*, as_json: bool) -> None:
 
 def _wire(rounds: int, html: Path | None, *, as_json: bool) -> None:
     from remainder_bench import connections, machine, wire, wire_report  # noqa: PLC0415
-    from remainder_bench.documents import WireDocument  # noqa: PLC0415
+    from remainder_bench.cli.bench_documents import WireDocument  # noqa: PLC0415
 
     with _progress("rounds of packets", rounds) as told:
         speeds = wire.measure(rounds=rounds, told=told)
@@ -254,7 +254,7 @@ def _wire(rounds: int, html: Path | None, *, as_json: bool) -> None:
 
 def _flood(seconds: float, html: Path | None, *, as_json: bool) -> None:
     from remainder_bench import flood, flood_bed, flood_report, machine  # noqa: PLC0415
-    from remainder_bench.documents import FloodDocument  # noqa: PLC0415
+    from remainder_bench.cli.bench_documents import FloodDocument  # noqa: PLC0415
 
     with _progress("floods", len(flood.PER_S) * len(flood_bed.PLANES)) as told:
         levels = flood.measure(seconds=seconds, told=told)
