@@ -3,7 +3,7 @@
 A service chooses a server, a cluster one of its members, a return path a router.
 Above this file they are one kind of thing; nothing depends on its origin.
 Claims: 28, 34, 44 (several parties do the same calculation).
-Rule: pure; ``selection`` never learns who is asking.
+Rule: pure; ``selection`` never learns which role asks.
 """
 
 from __future__ import annotations

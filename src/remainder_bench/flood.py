@@ -1,4 +1,4 @@
-"""A flood of SYNs beside clients who want to be served, for one data plane after the other.
+"""Clients during a SYN flood, for one data plane after the other.
 
 A thread on a CPU of its own works on the balancer's queue; flood, clients and
 servers have another, in which the flood comes last.  A new bed for every level:

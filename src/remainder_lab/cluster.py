@@ -41,7 +41,7 @@ SHARED: Final[Mapping[int, str]] = {4: "203.0.113.20", 6: "2001:db8:113::20"}
 """IP version → the address that all members share."""
 
 MEMBER_SYSCTLS: Final[Sequence[tuple[str, int]]] = (
-    # A member whose program does not run hears everything too, and must answer nothing.
+    # A member without a running program receives everything too, and must not answer.
     ("net.ipv4.conf.all.drop_unicast_in_l2_multicast", 1),
     ("net.ipv6.conf.eth0.drop_unicast_in_l2_multicast", 1),
 )

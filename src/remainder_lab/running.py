@@ -109,7 +109,7 @@ class Running:
             self._copy = path
 
     def close_stdin(self) -> None:
-        """End of input: how the lab's own clients are told to stop."""
+        """End of input, which makes the lab's own clients stop."""
         with suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()

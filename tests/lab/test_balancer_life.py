@@ -72,7 +72,7 @@ def test_kept_data_planes_go_on_until_they_are_detached(scene: OneService, tmp_p
     [
         (["--interface", "eth9"], "there is no interface 'eth9' here"),
         (["--interface", "lo"], "is reached through eth0"),
-        (["--interface", "eth0", "--node", "a b"], "'a b' is no name of a node"),
+        (["--interface", "eth0", "--node", "a b"], "'a b' is not a node name"),
     ],
 )
 def test_a_first_runs_mistakes_get_one_sentence(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from remainder.cli import CHANGE, LOOK, group
+from remainder.cli import CHANGE, LOOK, group, main
 from remainder.cli.options import sudo
 from remainder.diagnose.probe import Finding
 from remainder.errors import ConfigError, Disagreement, HostError
@@ -192,6 +193,41 @@ def test_a_node_that_cannot_be_told_of_is_an_error_beside_the_others(
     assert "lb2 (balancer): no data plane" == str(result.exception)
     assert "lb1" in result.stdout
     assert bool(options) == ("no data plane" in result.stdout)
+
+
+def test_the_id_of_a_message_stands_behind_its_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("remainder.cli.status.reports", lambda _: [])
+    monkeypatch.setattr(sys, "argv", ["remainder", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert 1 == ended.value.code
+    assert re.fullmatch(
+        r"remainder: nothing runs on this host; .* \[nothing-runs\]\n", capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["where"], r"missing argument 'FILE' \(try `.*remainder where --help`\)"),
+        (["chekc"], r"no such command 'chekc' \(try `.*remainder --help`\)"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_sentence_like_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["remainder", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert 2 == ended.value.code
+    assert re.fullmatch(f"remainder: {sentence}\n", capsys.readouterr().err)
 
 
 def test_a_missing_interface_is_told_once() -> None:

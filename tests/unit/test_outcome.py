@@ -8,7 +8,11 @@ from pathlib import Path
 from remainder.outcome import Outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "packets.md"
-VERDICTS = {"tx": r"(sends|answers)", "pass": r"passes it to the network stack", "drop": r"drops it"}
+VERDICTS = {
+    "tx": r"(sends|answers)",
+    "pass": r"passes it to the network stack",
+    "drop": r"drops it",
+}
 BY_NAME = {outcome.value: outcome for outcome in Outcome}
 
 

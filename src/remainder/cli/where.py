@@ -153,7 +153,7 @@ def _lines(answer: Answer) -> list[str]:
     decision = answer.decision
     address = f" ({decision.address})" if decision.address else ""
     goes = f"{decision.owner}{address}" if decision.owner else decision.outcome
-    verb = _GOES[answer.tier.kind] if decision.owner else "goes to"
+    verb = _GOES[answer.tier.kind] if decision.owner else "ends as"
     lines = [
         f"{decision.flow}  {verb}  {goes}",
         *(f"  {line}" for line in explain.lines(answer.tier.plan, decision)),

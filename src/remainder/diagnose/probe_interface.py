@@ -66,4 +66,4 @@ def _answers(plan: Plan, name: str) -> str:
     if silent:
         raise HostError(" / ".join(map(str, silent)))
     unknown = sorted(map(str, asked - known.keys()))
-    return f"all but {', '.join(unknown)}, whose MAC is not known yet" if unknown else "all"
+    return f"not pinged, MAC not known yet: {', '.join(unknown)}" if unknown else "all"
