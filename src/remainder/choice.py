@@ -21,7 +21,7 @@ from remainder.selection import ALGORITHMS, Table, slots_of
 from remainder.selection.key import Key
 
 ANY_ADDRESS: Final[Mapping[int, Address]] = {4: IPv4Address(0), 6: IPv6Address(0)}
-"""IP version → what stands for any address of it in a match."""
+"""IP version → the address that means any of it in a match."""
 
 
 class Written(NamedTuple):

@@ -22,7 +22,7 @@ _LABELS: Final[Mapping[Role, str]] = {
 
 
 def lines(plan: Plan, decision: Decision) -> list[str]:
-    """Why a flow goes where it goes; ``decision`` is what ``plan.where`` said of it."""
+    """Why a flow goes where it goes; ``decision`` comes from ``plan.where``."""
     flow = decision.flow
     if decision.outcome == "echo_answered":
         return [f"a ping of {flow.dst_ip} is answered by the balancer itself"]

@@ -3,7 +3,7 @@
 START READING HERE.  A packet gives a key; the key picks a slot; the slot names
 its owner; a method carries the packet there.
 Claims: 1-14, 17-27, 31-33.
-Rule: pure; no I/O, no clock, no root.  Whoever holds the same file has the same plan.
+Rule: pure; no I/O, no clock, no root.  Everyone with the same file has the same plan.
 Twins: reference/ walks whole frames with it, kernel/image.py writes it for the kernel.
 """
 

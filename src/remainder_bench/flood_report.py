@@ -46,7 +46,7 @@ class Level:
 
     plane: str
     per_s: int
-    """SYNs that were wanted"""
+    """intended SYNs"""
     sent: int
     sent_per_s: float
     forwarded: int

@@ -147,7 +147,7 @@ class Balanced:
     def start_servers(self, names: Iterable[str] | None = None) -> dict[str, Running]:
         """Start real servers and wait until they are ready; name → process.
 
-        They serve on the VIPs, and on their own addresses for whoever asks directly.
+        They serve on the VIPs, and on their own addresses for direct requests.
         """
         names = list(self.servers) if names is None else list(names)
         started = {name: self._start_server(name) for name in names}

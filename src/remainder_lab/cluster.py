@@ -10,7 +10,7 @@
 
 Claims: 28-30, 34-43.
 There is no balancer.  The router finds the shared addresses on the segment: it
-asks for them, is told a MAC address that reaches every member, and the bridge
+asks for them, learns a MAC address that reaches every member, and the bridge
 copies each frame to all.  Members are servers here: they hold the shared
 addresses on their loopback.
 """

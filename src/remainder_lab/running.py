@@ -161,7 +161,7 @@ class Running:
 
 
 def end(processes: Iterable[Running], *, grace_s: float = GRACE_S) -> None:
-    """End processes together: SIGTERM to all, SIGKILL to whoever is left after the grace."""
+    """End processes together: SIGTERM to all, SIGKILL to those left after the grace period."""
     processes = list(processes)
     for process in processes:
         process._signal_group(signal.SIGTERM)  # noqa: SLF001

@@ -102,8 +102,8 @@ class Witness:
         """How many packets of each flow have come in.  Raises HostError if some were lost."""
         if self.lost:
             raise HostError(
-                f"the witness on {self.name} lost {self._lost} packets, so its account is no "
-                f"proof; send less at once"
+                f"the witness on {self.name} lost {self._lost} packets, so its count "
+                f"proves nothing; send less at once"
             )
         with self._drain_lock:
             counted = dict(self._counted)

@@ -49,7 +49,7 @@ node_option = node_option_saying("act as this node of the file")
 
 
 def _asked(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:  # noqa: FBT001
-    """Note that JSON is asked for, so that a later mistake is told as JSON too."""
+    """Note that JSON is asked for, so that a later mistake is reported as JSON too."""
     del parameter
     ctx.meta[ASKED] = value
     return value

@@ -154,7 +154,7 @@ class _Walk:
                 raise ValueError("no value where one must be")
 
     def closed(self, bracket: str) -> bool:
-        """Step over what may stand between two items; over the closing bracket too."""
+        """Skip what is allowed between two items, and the closing bracket."""
         while self.peek() in ("\n", ","):
             self.at += 1
         if self.peek() != bracket:
