@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A tour of the library: what a file decides, and what a change of it would move.
+"""A tour of the library: what a file decides, and what a change would move.
 
 Needs no root and changes nothing::
 
@@ -50,7 +50,7 @@ def main() -> None:
         moved = sum(before.where(flow).owner != after.where(flow).owner for flow in clients)
         print(f"  {table}  {moved / len(clients):.0%} of them")
 
-    print("\nWhat is skewed about it:")
+    print("\nKnown skew:")
     for skew in remainder.skews(plan.choices[0].choice):
         print(f"  {skew.severity}: {skew.sentence}\n    {skew.arithmetic}")
 

@@ -65,15 +65,15 @@ install_packages() {
 	missing=$(missing_packages "$1" | tr '\n' ' ')
 	[ -n "$missing" ] || return 0
 	command -v apt-get >/dev/null ||
-		stop "missing here: ${missing% } (by their Debian names); there is no apt-get, so install them by this system's own means"
+		stop "missing here: ${missing% } (Debian package names); there is no apt-get here, so install them with your package manager"
 	[ "$EUID" -eq 0 ] ||
 		stop "missing here: ${missing% }; run: sudo apt-get install ${missing% }"
 	# shellcheck disable=SC2086  # a list of words
 	apt_install $missing ||
-		stop "apt-get could not install ${missing% } (its last words are above); cure that, or install them by hand"
+		stop "apt-get could not install ${missing% } (see above); fix that, or install them yourself"
 	missing=$(missing_packages "$1" | tr '\n' ' ')
 	[ -z "$missing" ] ||
-		stop "still missing after apt-get: ${missing% }; Debian 12, Ubuntu 24.04 or newer have what is needed"
+		stop "still missing after apt-get: ${missing% }; Debian 12, Ubuntu 24.04 or newer have everything"
 }
 
 # Where the Python of .venv would have its headers.
@@ -108,7 +108,7 @@ make_venv() {
 	local what=$1 python home wanted package=.
 	[ "$what" = run ] || package=".[$what]"
 	[ ! -e .venv ] || [ -w .venv ] ||
-		stop ".venv belongs to somebody else; remove it (sudo rm -r .venv) and run this again"
+		stop ".venv belongs to another user; remove it (sudo rm -r .venv) and run this again"
 	# An environment holds its own path and works with one Python only.
 	home="$PWD $(.venv/bin/python -V 2>/dev/null)" || home=
 	if [ "$home" != "$(cat .venv/made-for 2>/dev/null)" ] || [ -z "$home" ]; then
@@ -124,7 +124,7 @@ make_venv() {
 	say "installing Python packages into .venv (pip)"
 	.venv/bin/python -m pip install -qq --disable-pip-version-check \
 		--editable "$package" --editable packages/lab --editable packages/bench </dev/null ||
-		stop "pip could not install the package (see above); it needs PyPI, or a mirror set with pip config"
+		stop "pip could not install the package (see above); it needs PyPI, or a mirror configured with pip config"
 	[ ! -r "$(headers)" ] || compgen -G "src/remainder/selection/walk.*.so" >/dev/null ||
 		say "the loop that fills tables runs uncompiled, slower, and its tests fail; .venv/bin/pip install -v -e . tells why"
 	made_from | sha256sum >".venv/installed-$what"
@@ -168,7 +168,7 @@ prepare() {
 	install_packages "$1"
 	make_venv "$@"
 	compile_bpf
-	# What sudo made is for the owner of the tree to go on with: ./test without it comes next.
+	# Files made under sudo belong to the owner of the tree, so that ./test works without sudo.
 	# shellcheck disable=SC2046  # file names of our own, if any
 	[ "$EUID" -ne 0 ] || [ -O . ] ||
 		chown -Rh --reference=. .venv src/*/bpf/*.o $(compgen -G "src/*/bpf/objects.json") \

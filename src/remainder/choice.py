@@ -1,9 +1,9 @@
-"""The choice: whoever owns a slot of this key and table, for the packets that match.
+"""The choice: a key, a table and its owners, for the packets that match.
 
 A service chooses a server, a cluster one of its members, a return path a router.
-Behind this file they are one kind of thing, and nobody asks which it was made from.
+Above this file they are one kind of thing; nothing depends on its origin.
 Claims: 28, 34, 44 (several parties do the same calculation).
-Rule: pure; ``selection`` never learns who is asking.
+Rule: pure; ``selection`` never learns which role asks.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from remainder.selection import ALGORITHMS, Table, slots_of
 from remainder.selection.key import Key
 
 ANY_ADDRESS: Final[Mapping[int, Address]] = {4: IPv4Address(0), 6: IPv6Address(0)}
-"""IP version → what stands for any address of it in a match."""
+"""IP version → the address that means any of it in a match."""
 
 
 class Written(NamedTuple):
-    """Address, port and protocol as they stand in a file."""
+    """Address, port and protocol as written in a file."""
 
     vip: str
     port: int | Literal["any"]
@@ -48,7 +48,7 @@ class Match(NamedTuple):
         return self.address.is_unspecified
 
     def written(self) -> Written:
-        """As a file has it."""
+        """As written in a file."""
         return Written(
             "any" if self.any_address else str(self.address),
             "any" if self.port is None else self.port,
@@ -57,14 +57,14 @@ class Match(NamedTuple):
 
 
 def read_match(vip: str, port: int | str, protocol: str, *, version: int) -> Match:
-    """What ``Match.written`` wrote; the version says whose any address is meant.
+    """The inverse of ``Match.written``; ``version`` is the IP version of an ``any`` address.
 
     Raises ConfigError.
     """
     if not isinstance(port, int) and port != "any":
-        raise ConfigError("port", f'{port!r} came, wanted a number or "any"')
+        raise ConfigError("port", f'port is {port!r}; expected a number or "any"')
     if protocol != "any" and protocol not in PROTOCOLS and not protocol.isdecimal():
-        raise ConfigError("protocol", f"{protocol!r} is no protocol")
+        raise ConfigError("protocol", f"unknown protocol {protocol!r}")
     return Match(
         ANY_ADDRESS[version] if vip == "any" else address_of(vip, "vip"),
         port if isinstance(port, int) else None,
@@ -73,7 +73,7 @@ def read_match(vip: str, port: int | str, protocol: str, *, version: int) -> Mat
 
 
 class Owner(Struct, frozen=True, gc=False):
-    """Whoever a slot can name: a server, a member or a router."""
+    """What a slot can name: a server, a member or a router."""
 
     name: str
     weight: int
@@ -90,7 +90,7 @@ class Choice(Struct, frozen=True, kw_only=True):
     table: str
     """the word for the algorithm"""
     slots: int | None
-    """how many, where the algorithm lets one choose; None: its default"""
+    """how many, if the algorithm allows a choice; None: its default"""
     owners: tuple[Owner, ...]
     method: str
     fragments: str
@@ -124,7 +124,7 @@ def choice_of(service: Service) -> Choice:
 
 
 def cluster_choices(cluster: Cluster) -> tuple[Choice, ...]:
-    """Between the members of a cluster; one for each family where the address is any."""
+    """Between the members of a cluster; one for each address family if the address is any."""
     owners = _found(cluster.members)
     if cluster.address is not None:
         return (_choice(cluster, cluster.name, Match(cluster.address, None, None), owners),)
@@ -135,7 +135,7 @@ def cluster_choices(cluster: Cluster) -> tuple[Choice, ...]:
 
 
 def return_choices(path: ReturnPath, services: Iterable[Service]) -> tuple[Choice, ...]:
-    """Between the routers of a return path, for each of the file's services that it means."""
+    """Between the routers of a return path, one for each service that it covers."""
     owners = _reached(path.routers)
     meant = [
         (f"{path.name}/{service.name}", Match(service.vip, service.port, service.protocol))

@@ -1,9 +1,9 @@
 """What a user writes, as frozen values.
 
-Rule: text becomes values here, once, and everything behind trusts them.  What is
-made by hand may be given as text too: ``Server(name="s1", address="192.0.2.11")``.
+Rule: text becomes values here, once, and everything behind trusts them.  Structs
+built in code accept text too: ``Server(name="s1", address="192.0.2.11")``.
 The types are also the JSON schema for editors (``remainder schema``).
-What each kind of text means is in values.py; reading files is done in sources/file.py.
+values.py has the meaning of each kind of text, sources/file.py reads files.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Name = Annotated[
     Meta(
         # (?!\n) because Python's $ also matches before a last newline
         pattern=NAME_PATTERN,
-        description="letters, digits, '.', '_' and '-', at most 63",
+        description="up to 63 letters, digits, '.', '_' and '-'",
     ),
 ]
 _Address = Annotated[MachineAddress, Meta(description="an IPv4 or IPv6 address")]
@@ -61,19 +61,19 @@ _Key = Annotated[
 ]
 _Table = Annotated[TableName, Meta(description=f"one of {', '.join(ALGORITHMS)}")]
 Slots = Annotated[
-    int, Meta(ge=1, le=MAX_SLOTS, description="for maglev: a prime, 65537 if not given")
+    int, Meta(ge=1, le=MAX_SLOTS, description="maglev only: a prime, 65537 by default")
 ]
 Fragments = Annotated[
     Literal["drop", "forward"],
-    Meta(description="what becomes of fragments, see docs/packets.md"),
+    Meta(description="what to do with fragments, see docs/packets.md"),
 ]
-Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 takes none")]
+Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 means none")]
 InterfaceName = Annotated[
-    str, Meta(min_length=1, max_length=15, description="where the packets come in")
+    str, Meta(min_length=1, max_length=15, description="interface on which packets arrive")
 ]
 Mode = Annotated[
     Literal["auto", "native", "generic"],
-    Meta(description="XDP mode; auto is native where the driver can, else generic"),
+    Meta(description="XDP mode; auto: native if the driver supports it, otherwise generic"),
 ]
 
 
@@ -98,7 +98,8 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Name
     vip: _Address
     port: Annotated[
-        Port, Meta(description="destination port; any for all ports, and for protocols without")
+        Port,
+        Meta(description="destination port; 'any' for all ports, or a protocol without ports"),
     ]
     protocol: Annotated[Protocol, Meta(description=f"'any' or one of {', '.join(PROTOCOLS)}")]
     key: _Key
@@ -108,7 +109,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             max_length=MAX_SERVERS,
-            description="who can own slots; modulo goes by their order",
+            description="servers that can own slots; their order matters to modulo",
         ),
     ]
     method: Annotated[MethodName, Meta(description=f"one of {', '.join(METHODS)}")] = "l2"
@@ -137,7 +138,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def owners(self) -> list[Server]:
-        """Who can own slots."""
+        """The possible owners of slots."""
         return self.servers
 
 
@@ -158,18 +159,19 @@ class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc
     mode: Mode = "auto"
     assign_vips: Annotated[
         bool,
-        Meta(description="put the VIPs on the interface while running, so that ARP is answered"),
+        Meta(description="put the VIPs on the interface while running, so ARP and ND are answered"),
     ] = False
 
 
 class Vrrp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How balancers take over from one another (claims 15, 16): the first of the file leads."""
+    """How balancers take over from one another (claims 15, 16): the first in the file leads."""
 
     router_id: Annotated[
-        int, Meta(ge=1, le=255, description="VRRP router id, one for all balancers of a segment")
+        int, Meta(ge=1, le=255, description="VRRP router ID, unique on the segment")
     ]
     advert_interval_s: Annotated[
-        float, Meta(ge=0.01, le=40.95, description="silence of three and a bit means: take over")
+        float,
+        Meta(ge=0.01, le=40.95, description="a standby takes over after about three of silence"),
     ] = 1.0
 
 
@@ -188,13 +190,13 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Name
     address: Annotated[
         SharedAddress,
-        Meta(description="the shared address, or any: packets through the members, to wherever"),
+        Meta(description="the shared address, or 'any' for all packets through the members"),
     ]
     key: _Key
     table: _Table
     members: Annotated[
         list[Member],
-        Meta(min_length=1, max_length=MAX_MEMBERS, description="who can own slots"),
+        Meta(min_length=1, max_length=MAX_MEMBERS, description="members that can own slots"),
     ]
     mac: Annotated[Mac, Meta(description="the MAC address that reaches every member")] = mac_of(
         CLUSTER_MAC
@@ -222,7 +224,7 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def owners(self) -> list[Member]:
-        """Who can own slots."""
+        """The possible owners of slots."""
         return self.members
 
 
@@ -242,32 +244,33 @@ class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
 
 class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A node that chooses the router for what it sends."""
+    """A node that chooses the router for the packets it sends."""
 
     name: Name
     interface: Annotated[
-        str, Meta(min_length=1, max_length=15, description="where the packets go out")
+        str, Meta(min_length=1, max_length=15, description="interface on which packets leave")
     ]
 
 
 class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Servers send through the router/proxy that the calculation names (claims 44-48).
 
-    The key is that of the way in: source is the client, destination the service.
+    The key reads the flow as on the way in: source is the client, destination the service.
     """
 
     name: Name
     key: _Key
     table: _Table
     routers: Annotated[
-        list[Router], Meta(min_length=1, max_length=MAX_SERVERS, description="who can own slots")
+        list[Router],
+        Meta(min_length=1, max_length=MAX_SERVERS, description="routers that can own slots"),
     ]
-    senders: Annotated[list[Sender], Meta(min_length=1, description="the servers that choose")]
+    senders: Annotated[list[Sender], Meta(min_length=1, description="servers that choose routers")]
     services: Annotated[
-        list[Name], Meta(description="whose answers are meant; all of the file if not given")
+        list[Name], Meta(description="services whose answers it covers; default: all in the file")
     ] = []
     others: Annotated[
-        bool, Meta(description="every other outgoing flow too, but for the segment's own")
+        bool, Meta(description="also cover all other outgoing flows that leave the segment")
     ] = False
     slots: Slots | None = None
     fragments: Fragments = "drop"
@@ -293,23 +296,23 @@ class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def owners(self) -> list[Router]:
-        """Who can own slots."""
+        """The possible owners of slots."""
         return self.routers
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The whole file."""
 
-    # dict: ``validate`` notes there that the rules between the fields hold, once.  What
-    # ``replace`` makes does not have the note, and is looked at again.
+    # dict: ``validate`` notes there that the rules between the fields hold.  A copy made
+    # by ``replace`` lacks the note, and is validated again.
 
     service: Annotated[
         list[Service], Meta(max_length=MAX_SERVICES, description="one [[service]] for each")
     ] = []
     balancer: Annotated[list[Balancer], Meta(description="one [[balancer]] for each node")] = []
-    vrrp: Annotated[Vrrp | None, Meta(description="how the balancers stand by for one another")] = (
-        None
-    )
+    vrrp: Annotated[
+        Vrrp | None, Meta(description="how the balancers take over from each other")
+    ] = None
     cluster: Annotated[
         list[Cluster], Meta(description="one [[cluster]] for each shared address")
     ] = []
@@ -320,7 +323,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
         Annotated[Secret, Meta(description="32 hexadecimal digits, for hash(...) keys")] | None
     ) = None
     secret_file: (
-        Annotated[str, Meta(max_length=255, description="a file that holds the secret")] | None
+        Annotated[str, Meta(max_length=255, description="path of a file with the secret")] | None
     ) = None
 
     if TYPE_CHECKING:
@@ -352,5 +355,5 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
                 return candidate
         names = ", ".join(candidate.name for candidate in self.balancer)
         raise ConfigError(
-            "balancer", f"no node is named {node!r}, the file has {names}; say which with --node"
+            "balancer", f"no balancer named {node!r} in the file, only {names}; choose with --node"
         )

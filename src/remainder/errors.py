@@ -4,37 +4,45 @@
 
     RemainderError
     ├── ConfigError        the file (or a flow on the command line) is wrong
-    ├── HostError          this machine lacks something, or says no
+    ├── HostError          this host lacks something, or refused
     │   └── Unsupported    the kernel or a library cannot do what is needed
     └── Disagreement       two parties that must give the same answer do not
 
-Each message is one sentence for the user: where, what came, what was wanted,
-what to do next.  The command line prints it and exits; there is no traceback.
+Each message is one sentence for the user: where, what was found, what was
+expected, what to do next.  The command line prints it and exits without a
+traceback.  A message that operators look up has an ``id`` of messages.py.
 """
 
 
 class RemainderError(Exception):
     """Everything this library raises on purpose."""
 
+    id: str | None = None
+    """a key of ``messages.MESSAGES``; None for most errors, whose sentence says it all"""
+
+    def __init__(self, *arguments: object, id: str | None = None) -> None:
+        self.id = id
+        super().__init__(*arguments)
+
 
 class ConfigError(RemainderError, ValueError):
     """Something a user wrote is wrong.
 
     ``where`` is the place, like ``service[1].servers[0].address``.
-    It is a ValueError too: so a decoder takes it for what it is and adds the place.
+    Also a ValueError, so that msgspec catches it and adds the place.
     """
 
-    def __init__(self, where: str, problem: str) -> None:
+    def __init__(self, where: str, problem: str, *, id: str | None = None) -> None:
         self.where = where
         self.problem = problem
-        super().__init__(f"{where}: {problem}" if where else problem)
+        super().__init__(f"{where}: {problem}" if where else problem, id=id)
 
 
 class HostError(RemainderError):
-    """This machine lacks something, or refused; the message says what to do next."""
+    """This host lacks something, or refused; the message says what to do next."""
 
     errno: int = 0
-    """The kernel's number of the error behind it; 0 if there is none."""
+    """The kernel's errno behind it; 0 if there is none."""
 
 
 class Unsupported(HostError):

@@ -1,7 +1,7 @@
 """The answer in words: the arithmetic of a decision, line by line, for people.
 
 Rule: pure; it computes nothing that the decision does not hold, but asks the plan
-for what stands behind its numbers.
+what its numbers mean.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _LABELS: Final[Mapping[Role, str]] = {
 
 
 def lines(plan: Plan, decision: Decision) -> list[str]:
-    """Why a flow goes where it goes; ``decision`` is what ``plan.where`` said of it."""
+    """Why a flow goes where it goes; ``decision`` comes from ``plan.where``."""
     flow = decision.flow
     if decision.outcome == "echo_answered":
         return [f"a ping of {flow.dst_ip} is answered by the balancer itself"]
     planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
     if planned is None or decision.slot is None:
-        return [f"{_why_nobody(plan, flow)}: the packet goes up the stack untouched"]
+        return [f"{_why_nobody(plan, flow)}: the packet is passed to the network stack unchanged"]
     return _arithmetic(planned, decision, role=plan.role)
 
 
 def place(match: Match) -> str:
     """Which packets a choice takes: address, port and protocol."""
     if match.any_address:
-        return "whatever no other takes"
+        return "everything else"
     _, port, protocol = match.written()
     any_port = "any port " if port == "any" else ""
     return f"{endpoint(match.address, match.port or 0)} {any_port}{protocol}"
@@ -44,17 +44,17 @@ def place(match: Match) -> str:
 def _why_nobody(plan: Plan, flow: Flow) -> str:
     vip, protocol = flow.dst_ip, protocol_name(flow.protocol)
     if vip not in plan.vips:
-        return f"{vip} is no VIP of this file"
+        return f"{vip} is not a VIP in this file"
     if flow.dst_port:
-        return f"{vip} is a VIP, but no service takes {protocol} port {flow.dst_port} there"
+        return f"{vip} is a VIP, but has no service for {protocol} port {flow.dst_port}"
     for match in plan.by_match:
         takes = match.protocol in (flow.protocol, None) and flow.protocol in WITH_PORTS
         if takes and match.address == vip and match.port:
             return (
-                f"{vip} came without a port, and no service takes {protocol} on every port there "
-                f"(write one, like {endpoint(vip, match.port)})"
+                f"no destination port given, and {vip} has no service for {protocol} on any port "
+                f"(add a port, e.g. {endpoint(vip, match.port)})"
             )
-    return f"{vip} is a VIP, but no service takes {protocol} there"
+    return f"{vip} is a VIP, but has no service for {protocol}"
 
 
 def _arithmetic(planned: PlannedChoice, decision: Decision, *, role: Role) -> list[str]:
@@ -75,6 +75,6 @@ def _arithmetic(planned: PlannedChoice, decision: Decision, *, role: Role) -> li
         f"slot     {key} % {planned.slots} = {slot}",
         f"owner    slot {slot} of table {choice.table} → {decision.owner}"
         + (f" ({decision.address})" if decision.address else ""),
-        f"method   {choice.method}" if role != "member" else "keep     the other members leave it",
+        f"method   {choice.method}" if role != "member" else "keep     all other members drop it",
     ]
     return told

@@ -1,8 +1,8 @@
-"""The JSON schema of a Remainder file, for editors that complete and check while one types.
+"""The JSON schema of a Remainder file, for editors that complete and check as you type.
 
-Rule: made from the types of config.py, so it cannot fall behind them.  A schema
-sees one value at a time; what only the whole file shows (a name that stands
-twice, a server that is a VIP) is said by ``remainder check``.
+Rule: generated from the types of config.py, so it cannot go stale.  A schema
+sees one value at a time; mistakes between values (a duplicate name, a server
+that is a VIP) are for ``remainder check``.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key_pattern() -> str:
-    """What an expression looks like; that a field stands twice is not seen."""
+    """What an expression looks like; it does not catch a repeated field."""
     field = f"({'|'.join(FIELDS)})"
     return (
         rf"^\s*({field}(\s*\+\s*{field})*"

@@ -1,4 +1,4 @@
-"""Which part of the file is whose: a node finds its part by its name.
+"""Which part of the file belongs to which node: a node finds its part by its name.
 
 Claims: 15, 28, 34, 42, 44, 47 (several parties do the same calculation).
 Rule: pure; the same file on every node.  Clusters and return paths become plans of
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from remainder.choice import cluster_choices, return_choices
 from remainder.config import Cluster, Config, ReturnPath
@@ -21,7 +22,7 @@ class Part:
     """What one node does in one role."""
 
     role: Role
-    interface: str | None  # None: to be named on the command line
+    interface: str | None  # None: the command line must name it
     plan: Plan
     mode: str = "auto"
     assign_vips: bool = False
@@ -29,10 +30,10 @@ class Part:
 
 
 def parts_of(config: Config, node: str) -> list[Part]:
-    """Everything that a node does.
+    """All parts of a node, one for each role.
 
-    A file that names no node at all is balanced by whoever runs it.  Raises
-    ConfigError if the node has no part, naming those that have.
+    If the file names no nodes, any node that runs it is a balancer.  Raises
+    ConfigError, listing the nodes in the file, if the node is not among them.
     """
     parts = list(_parts(config, node))
     named = nodes_of(config)
@@ -41,13 +42,13 @@ def parts_of(config: Config, node: str) -> list[Part]:
     if not parts:
         raise ConfigError(
             "",
-            f"no node is named {node!r}, the file has {', '.join(named)}; say which with --node",
+            f"no node named {node!r} in the file, only {', '.join(named)}; choose with --node",
         )
     return parts
 
 
 def nodes_of(config: Config) -> list[str]:
-    """Every node that the file names, in its order, each once."""
+    """Every node in the file, in order, without duplicates."""
     names = [balancer.name for balancer in config.balancer]
     names += [member.name for cluster in config.cluster for member in cluster.members]
     names += [sender.name for path in config.return_path for sender in path.senders]
@@ -85,7 +86,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
 
 
 def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = None) -> Plan:
-    """What the members of some clusters calculate; ``node`` is the one that asks."""
+    """What the members of some clusters calculate; ``node`` is the member itself."""
     return Plan(
         choices=tuple(
             plan_choice(choice) for cluster in clusters for choice in cluster_choices(cluster)
@@ -107,17 +108,20 @@ def return_plan(config: Config, paths: list[ReturnPath]) -> Plan:
     )
 
 
+TierKind = Literal["cluster", "service", "return_path"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tier:
     """One calculation that a packet of the fleet meets."""
 
-    kind: str  # cluster, service, return_path
+    kind: TierKind
     name: str
     plan: Plan
 
 
 def tiers_of(config: Config) -> list[Tier]:
-    """All calculations of a file, in the order in which a request and its answer meet them."""
+    """All calculations of a file, in the order in which a request and its answer pass them."""
     tiers = [
         Tier(kind="cluster", name=cluster.name, plan=member_plan(config, [cluster]))
         for cluster in config.cluster

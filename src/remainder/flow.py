@@ -42,7 +42,7 @@ ICMPV6: Final = PROTOCOLS["icmpv6"]
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The fields of a packet that do not change within a session.
+    """The header fields that stay the same for all packets of a session.
 
     Addresses may be given as text.  Ports are 0 where the protocol has none;
     for ICMP echo ``src_port`` is the identifier (see docs/packets.md, section 4).
@@ -72,7 +72,8 @@ class Flow:
         if self.src_ip.version != self.dst_ip.version:
             raise ConfigError(
                 "flow",
-                f"{self.src_ip} and {self.dst_ip} are of different families; a packet has one",
+                f"{self.src_ip} and {self.dst_ip} belong to different address families; "
+                f"write both as IPv4 or both as IPv6",
             )
         for name, value, top in (
             ("source port", self.src_port, 0xFFFF),
@@ -82,7 +83,7 @@ class Flow:
             if not isinstance(value, int):
                 raise ConfigError("flow", f"{name} is {value!r}; expected a number, 0–{top}")
             if not 0 <= value <= top:
-                raise ConfigError("flow", f"{name} {value} is outside 0..{top}")
+                raise ConfigError("flow", f"{name} is {value}; expected 0–{top}")
 
     @property
     def version(self) -> int:
@@ -101,23 +102,23 @@ class Flow:
 
 
 def protocol_name(number: int) -> str:
-    """``tcp`` for 6; the bare number for a protocol without a name here."""
+    """``tcp`` for 6; the number as text if PROTOCOLS has no name for it."""
     return PROTOCOL_NAMES.get(number, str(number))
 
 
 def endpoint(address: Address, port: int) -> str:
-    """``192.0.2.1:80``, ``[2001:db8::1]:80``; without the port where it is 0."""
+    """``192.0.2.1:80``, ``[2001:db8::1]:80``; no port if it is 0."""
     if not port:
         return str(address)
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def address_of(given: Address | str, where: str = "address") -> Address:
-    """An address as a value.  Raises ConfigError for text that is none, and for anything else."""
+    """An address as a value.  Raises ConfigError for anything that is not an IP address."""
     if isinstance(given, IPv4Address | IPv6Address):
         return given
     if not isinstance(given, str):
-        raise ConfigError(where, f"{given!r} is neither an address nor the text of one")
+        raise ConfigError(where, f"{given!r} is neither an IP address nor text")
     try:
         # As strict as ip_address, and several times faster for what is nearly all of a file.
         return IPv4Address(int.from_bytes(inet_pton(AF_INET, given), "big"))
@@ -128,7 +129,7 @@ def address_of(given: Address | str, where: str = "address") -> Address:
     except ValueError:
         raise ConfigError(
             where,
-            f"{given!r} is no IPv4 or IPv6 address; write one like '192.0.2.11' or '2001:db8::11'",
+            f"{given!r} is not an IP address; expected one like '192.0.2.11' or '2001:db8::11'",
         ) from None
 
 
@@ -136,19 +137,17 @@ _BROADCAST: Final = IPv4Address("255.255.255.255")
 
 
 def check_unicast(address: Address, where: str = "address") -> None:
-    """Raise ConfigError unless one machine can be reached at the address."""
+    """Raise ConfigError unless the address is unicast."""
     if isinstance(address, IPv4Address):
         first = int(address) >> 24
         if 0 < first < 224 and first != 127:
-            return  # nearly all; the others are asked at leisure
+            return  # nearly all addresses; the rest can take the slow way
     elif address.scope_id:
-        raise ConfigError(
-            where, f"{address} has a zone; write the address without '%' and the rest"
-        )
+        raise ConfigError(where, f"{address} has a zone ID; remove the '%' and what follows")
     elif address.ipv4_mapped:
         raise ConfigError(
             where,
-            f"::ffff:{address.ipv4_mapped} is an IPv4 address in IPv6 clothes; write it as IPv4",
+            f"::ffff:{address.ipv4_mapped} is an IPv4-mapped IPv6 address; write the IPv4 address",
         )
     if (
         address.is_multicast
@@ -158,7 +157,7 @@ def check_unicast(address: Address, where: str = "address") -> None:
     ):
         raise ConfigError(
             where,
-            f"{address} is no address that one machine can be reached at; write a unicast address",
+            f"{address} is not a unicast address",
         )
 
 
@@ -166,7 +165,7 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
 
 def mac_of(given: bytes | str, where: str = "mac") -> bytes:
-    """A MAC address as six bytes.  Raises ConfigError if it is neither these nor their text."""
+    """A MAC address as six bytes.  Raises ConfigError for anything else."""
     if isinstance(given, bytes) and len(given) == 6:
         return given
     if isinstance(given, str) and _MAC.fullmatch(given):
@@ -193,16 +192,17 @@ def parse_endpoint(text: str, where: str = "address") -> tuple[Address, int]:
     except ValueError:
         raise ConfigError(
             where,
-            f"{text[:60]!r} is no address; write 192.0.2.1, 192.0.2.1:80, 2001:db8::1 "
-            f"or [2001:db8::1]:80",
+            f"{text[:60]!r} is not an address; expected 192.0.2.1, 192.0.2.1:80, "
+            f"2001:db8::1 or [2001:db8::1]:80",
         ) from None
     if getattr(address, "scope_id", None):
         raise ConfigError(
-            where, f"{text!r} has a zone, a packet has none; leave '%' and the rest out"
+            where,
+            f"{text!r} has a zone ID, which packets do not carry; remove the '%' and what follows",
         )
     port_text = (port_text or "").lstrip("0") or "0"
     if len(port_text) > len("65535") or int(port_text) > 0xFFFF:
-        raise ConfigError(where, f"port {port_text:.20} in {text:.60} is outside 0..65535")
+        raise ConfigError(where, f"port is {port_text:.20} in {text:.60}; expected 0–65535")
     return address, int(port_text)
 
 
@@ -213,15 +213,16 @@ def parse_protocol(text: str, where: str = "protocol") -> int:
     if re.fullmatch(r"[0-9]{1,3}", text) and int(text) <= 0xFF:
         return int(text)
     raise ConfigError(
-        where, f"{text[:60]!r} is no protocol; write {', '.join(PROTOCOLS)} or a number up to 255"
+        where,
+        f"unknown protocol {text[:60]!r}; expected {', '.join(PROTOCOLS)} or a number 0–255",
     )
 
 
 def parse_flow(source: str, destination: str, protocol: str = "tcp") -> Flow:
     """A Flow from text: ``parse_flow("198.51.100.7:1234", "203.0.113.10:80", "tcp")``.
 
-    IPv6 is written ``[2001:db8::1]:80``.  Of ICMP the source may have an
-    identifier in the place of a port.  Raises ConfigError.
+    IPv6 is written ``[2001:db8::1]:80``.  For ICMP the source port is the echo
+    identifier.  Raises ConfigError.
     """
     src_ip, src_port = parse_endpoint(source, "source")
     dst_ip, dst_port = parse_endpoint(destination, "destination")
@@ -234,7 +235,7 @@ def parse_flow(source: str, destination: str, protocol: str = "tcp") -> Flow:
         if port and number not in WITH_PORTS and not is_identifier:
             raise ConfigError(
                 where,
-                f"{text} has a port, and {protocol_name(number)} has none; write {address}, "
-                f"or a --protocol with ports, like tcp",
+                f"{text} has a port, but {protocol_name(number)} has no ports; write {address}, "
+                f"or choose a --protocol with ports, like tcp",
             )
     return Flow(src_ip, src_port, dst_ip, dst_port, number)

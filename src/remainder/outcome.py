@@ -1,4 +1,4 @@
-"""What became of a packet: every packet has exactly one outcome, every outcome a name.
+"""What happened to a packet: every packet has exactly one outcome, every outcome a name.
 
 Claims: none of its own; this is how an operator sees the others at work.
 Twin: enum outcome in bpf/abi.h, same names, same order; the page is docs/packets.md.
@@ -11,7 +11,7 @@ import enum
 from typing import Literal, Self
 
 Verdict = Literal["tx", "pass", "drop"]
-"""What the kernel does: sends the frame back out, leaves it to the stack, drops it."""
+"""What the kernel does: sends the frame back out, passes it to the network stack, drops it."""
 
 
 class Outcome(enum.StrEnum):
@@ -50,27 +50,27 @@ class Outcome(enum.StrEnum):
     NOT_IP = (
         "not_ip",
         "pass",
-        "Normal: ARP to us, LLDP and the like, left to the stack.",
+        "Normal: ARP, LLDP and the like, passed to the network stack.",
     )
     OTHER_MAC = (
         "other_mac",
         "pass",
-        "Normal: broadcast, multicast and flooded frames, left to the stack.",
+        "Normal: broadcast, multicast and flooded frames, passed to the network stack.",
     )
     NOT_VIP = (
         "not_vip",
         "pass",
-        "Normal: traffic of the balancer itself, left to the stack.",
+        "Normal: the balancer's own traffic, passed to the network stack.",
     )
     NO_SERVICE = (
         "no_service",
         "pass",
-        "Normal in small numbers: scans of other ports of a VIP, strange pings.",
+        "Normal in small numbers: scans of other ports of a VIP, odd pings.",
     )
     MALFORMED = (
         "malformed",
         "pass",
-        "Normal in small numbers on the open Internet: a header is cut short.",
+        "Normal in small numbers on the open Internet: truncated headers.",
     )
     TOO_MANY_HEADERS = (
         "too_many_headers",
@@ -80,22 +80,22 @@ class Outcome(enum.StrEnum):
     FRAGMENT_DROPPED = (
         "fragment_dropped",
         "drop",
-        "Look into it: somebody sends fragments to a service that cannot take them.",
+        "Investigate: fragments sent to a service that cannot take them.",
     )
     UNRESOLVED = (
         "unresolved",
         "drop",
-        "Look into it: a server does not answer ARP or neighbour discovery.",
+        "Investigate: a server does not answer ARP or neighbour discovery.",
     )
     NO_OWNER = (
         "no_owner",
         "drop",
-        "Never: a slot points at nobody, the table is broken.",
+        "Never normal: a slot has no owner, the table is broken.",
     )
     TTL_EXPIRED = (
         "ttl_expired",
         "drop",
-        "Normal in small numbers (traceroute); many: balancers pass packets round in a circle.",
+        "Normal in small numbers (traceroute); many: a loop between balancers.",
     )
     KEPT = (
         "kept",
@@ -105,12 +105,12 @@ class Outcome(enum.StrEnum):
     LEFT = (
         "left",
         "drop",
-        "Normal: another member owns it, and has it too.",
+        "Normal: owned by another member, which also received it.",
     )
     NEIGHBOUR_ANSWERED = (
         "neighbour_answered",
         "tx",
-        "Normal: who asks for a shared address is told the cluster's MAC address.",
+        "Normal: ARP or ND request for a shared address, answered with the cluster's MAC.",
     )
     RETURNED = (
         "returned",

@@ -3,7 +3,7 @@
 START READING HERE.  A packet gives a key; the key picks a slot; the slot names
 its owner; a method carries the packet there.
 Claims: 1-14, 17-27, 31-33.
-Rule: pure; no I/O, no clock, no root.  Whoever holds the same file has the same plan.
+Rule: pure; no I/O, no clock, no root.  Everyone with the same file has the same plan.
 Twins: reference/ walks whole frames with it, kernel/image.py writes it for the kernel.
 """
 
@@ -25,14 +25,14 @@ from remainder.selection.key import Key
 from remainder.validation import validate
 
 Role = Literal["balancer", "member", "sender"]
-"""Who asks: a balancer for a server, a member of a cluster for itself, a sender for a router."""
+"""What a node uses the calculation for: a balancer, a member of a cluster or a sender."""
 
 OUTCOME_OF_OWNED: Final[Mapping[Role, str]] = {
     "balancer": "forwarded",
     "member": "kept",
     "sender": "returned",
 }
-"""What becomes of a packet that has an owner; ``kept`` by the owner, that is."""
+"""The outcome of a packet with an owner; ``kept`` applies to the owner itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +91,11 @@ class Plan:
     secret: bytes | None = None
     role: Role = "balancer"
     node: str | None = None
-    """Who asks, for a member: the owner of this name is itself."""
+    """For a member: its own name, so the owner with this name is itself."""
 
     @cached_property
     def by_match(self) -> Mapping[Match, PlannedChoice]:
-        """Which choice is for which packets."""
+        """Match → choice."""
         return {planned.choice.match: planned for planned in self.choices}
 
     @cached_property
@@ -115,12 +115,12 @@ class Plan:
 
     @cached_property
     def families(self) -> frozenset[int]:
-        """The IP versions that are looked into."""
+        """The IP versions that have choices."""
         return frozenset(match.address.version for match in self.by_match)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Equal on two nodes if and only if they answer alike (SHA-256, hexadecimal).
+        """Equal on two nodes if and only if they give the same answers (SHA-256, hexadecimal).
 
         Covers all that an answer depends on: services, keys, who owns each slot, and the secret
         where a key is hashed.  The order of services, of servers that keep their slots, and of

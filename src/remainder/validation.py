@@ -1,7 +1,7 @@
-"""What no single field of a file shows: the rules between the fields.
+"""The rules between the fields of a file, which no single field can show.
 
-Rule: pure; every mistake is a ConfigError that names the place, what came, what
-was wanted and what to do next.
+Rule: pure; every mistake is a ConfigError that names the place, what was found,
+what was expected and what to do next.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _VALID: Final = "valid"
 
 
 def validate(config: Config) -> None:
-    """Check what no single field shows, once.  Raises ConfigError naming the place."""
+    """Check the rules between the fields, once.  Raises ConfigError naming the place."""
     if _VALID in config.__dict__:
         return
     if not config.service and not config.cluster:
-        raise ConfigError("", "'service' is missing; add a [[service]]")
+        raise ConfigError("", "no [[service]] and no [[cluster]]; add one")
     for kind in ("balancer", "service", "cluster", "return_path"):
         _unique(kind, [section.name for section in getattr(config, kind)])
     vips = {service.vip for service in config.service}
@@ -50,13 +50,13 @@ def validate(config: Config) -> None:
     if config.vrrp is not None and len(config.balancer) < 2:
         raise ConfigError(
             "vrrp",
-            f"{len(config.balancer)} [[balancer]] came, standing by takes two; "
-            f"add one, or remove [vrrp]",
+            f"[vrrp] needs at least two [[balancer]] sections, found {len(config.balancer)}; "
+            f"add one or remove [vrrp]",
         )
     if slots > MAX_SLOTS_IN_FILE:
         raise ConfigError(
             "service",
-            f"the tables need {slots:,} slots together, {MAX_SLOTS_IN_FILE:,} is the most; "
+            f"the tables need {slots:,} slots in total, the maximum is {MAX_SLOTS_IN_FILE:,}; "
             f"give the services fewer slots",
         )
     config.__dict__[_VALID] = True
@@ -76,9 +76,8 @@ def _validate_matches(config: Config) -> None:
         if match in taken:
             raise ConfigError(
                 f"service[{number}]",
-                f"{service.vip} port {_or_any(service.port)} {_protocol(service)} is taken by "
-                f"service {taken[match]!r} already and a packet can have one service only; "
-                f"give another port or protocol, or put the servers into one service",
+                f"{service.vip} port {_or_any(service.port)} {_protocol(service)} already belongs "
+                f"to service {taken[match]!r}; change the port or protocol, or merge the services",
             )
         taken[match] = service.name
 
@@ -93,15 +92,15 @@ def _validate_cluster(where: str, cluster: Cluster, config: Config) -> int:
         if other.address == cluster.address and f"cluster[{number}]" < where:
             raise ConfigError(
                 f"{where}.address",
-                f"{_or_any(cluster.address)} is shared by cluster {other.name!r} already; "
-                f"put the members into one cluster",
+                f"{_or_any(cluster.address)} is already the address of cluster {other.name!r}; "
+                f"merge the two clusters",
             )
         if other.mac != cluster.mac and names & {item.name for item in other.members}:
             raise ConfigError(
                 f"{where}.mac",
-                f"{cluster.mac.hex(':')} came, but cluster {other.name!r} has members of the same "
-                f"name and {other.mac.hex(':')}; a node listens to one such address, "
-                f"write the same in both",
+                f"mac is {cluster.mac.hex(':')}, but cluster {other.name!r}, which shares a "
+                f"member, has {other.mac.hex(':')}; a node listens to one cluster MAC, "
+                f"so use the same in both",
             )
         for member in cluster.members:
             _same_place(f"{where}.members", member, other)
@@ -110,7 +109,7 @@ def _validate_cluster(where: str, cluster: Cluster, config: Config) -> int:
             raise ConfigError(
                 f"{where}.address",
                 f"{cluster.address} is the VIP of service {service.name!r}; "
-                f"an address is balanced or shared, give one of them another",
+                f"give one of them another address",
             )
     return slots
 
@@ -125,8 +124,8 @@ def _same_place(where: str, member: Member, other: Cluster) -> None:
             raise ConfigError(
                 where,
                 f"{member.name!r} is on {member.interface} ({member.mode}) here and on "
-                f"{again.interface} ({again.mode}) in cluster {other.name!r}; write the "
-                f"same in both",
+                f"{again.interface} ({again.mode}) in cluster {other.name!r}; "
+                f"use the same in both",
             )
 
 
@@ -138,7 +137,7 @@ def _validate_return_path(where: str, path: ReturnPath, config: Config) -> int:
         if name not in known:
             raise ConfigError(
                 f"{where}.services[{number}]",
-                f"{name!r} is no service of this file, it has {', '.join(known) or 'none'}",
+                f"unknown service {name!r}; services in this file: {', '.join(known) or 'none'}",
             )
     vips = {service.vip for service in config.service}
     for number, router in enumerate(path.routers):
@@ -154,48 +153,48 @@ def _validate_return_path(where: str, path: ReturnPath, config: Config) -> int:
 def _validate_choice(
     where: str, choice: Service | Cluster | ReturnPath, owners: str, config: Config
 ) -> int:
-    """Key, table and owners, the same for whoever asks; returns the slots."""
+    """Key, table and owners, alike for all kinds of section; returns the slots."""
     if choice.table == "modulo" and choice.slots is not None:
         raise ConfigError(
             f"{where}.slots",
-            f"slots = {choice.slots} came, but the slots of modulo are its {owners} times their "
-            f"weights; leave slots away, or use table = 'maglev'",
+            f"slots is {choice.slots}, but modulo takes its slots from the weights of its "
+            f"{owners}; remove slots, or use table = 'maglev'",
         )
     if choice.slots is not None and not _is_prime(choice.slots):
         raise ConfigError(
             f"{where}.slots",
-            f"{choice.slots} is not a prime, maglev needs one; 65537 is a good choice",
+            f"slots is {choice.slots}; expected a prime for maglev, such as 65537",
         )
     weights = [owner.weight for owner in choice.owners]
     _unique(f"{where}.{owners}", [owner.name for owner in choice.owners])
     if not any(weights):
         raise ConfigError(
             f"{where}.{owners}",
-            f"every weight is 0, nobody would own a slot; "
-            f"give one {owners.removesuffix('s')} a weight",
+            f"every weight is 0, so no slot would have an owner; "
+            f"give at least one {owners.removesuffix('s')} a weight",
         )
     total = slots_of(choice.table, weights, choice.slots)
     if total > MAX_SLOTS:
         raise ConfigError(
             f"{where}.{owners}",
-            f"{total:,} slots are needed, {MAX_SLOTS:,} is the most; lower the weights",
+            f"{total:,} slots needed, the maximum is {MAX_SLOTS:,}; lower the weights",
         )
     if (owning := sum(1 for weight in weights if weight)) > total:
         raise ConfigError(
             f"{where}.slots",
-            f"{total:,} slots cannot hold {owning:,} {owners}; choose a larger prime",
+            f"{total:,} slots are too few for {owning:,} {owners}; choose a larger prime",
         )
     if choice.key.hashed and config.secret is None:
         raise ConfigError(
             f"{where}.key",
-            f'{str(choice.key)!r} is a hash and needs a secret; put secret = "…" (32 hexadecimal '
+            f'{str(choice.key)!r} is a hash and needs a secret; add secret = "…" (32 hexadecimal '
             f'digits, `openssl rand -hex 16`) or secret_file = "…" at the top of the file',
         )
     if choice.fragments == "forward" and choice.key.reads_ports:
         raise ConfigError(
             f"{where}.fragments",
-            f"'forward' needs a key without ports, but {str(choice.key)!r} came: "
-            f"a later fragment carries none; use e.g. 'src_ip + dst_ip'",
+            f"'forward' needs a key without ports, since later fragments carry none; "
+            f"key is {str(choice.key)!r}, use e.g. 'src_ip + dst_ip'",
         )
     return total
 
@@ -205,19 +204,19 @@ def _validate_words(where: str, service: Service) -> None:
     if service.port is not None and number is not None and number not in WITH_PORTS:
         raise ConfigError(
             f"{where}.port",
-            f'{_protocol(service)} has no ports, but port {service.port} came; write port = "any"',
+            f'port is {service.port}, but {_protocol(service)} has no ports; write port = "any"',
         )
     right = {(ICMP, 6): ICMPV6, (ICMPV6, 4): ICMP}.get((number or 0, service.vip.version))
     if right:
         raise ConfigError(
             f"{where}.protocol",
-            f"{_protocol(service)} is not carried by IPv{service.vip.version}; "
+            f"{_protocol(service)} does not run over IPv{service.vip.version}; "
             f"for {service.vip} write {protocol_name(right)!r}",
         )
 
 
 def _or_any(value: object) -> str:
-    """As it stands in the file."""
+    """As written in the file."""
     return "any" if value is None else str(value)
 
 
@@ -240,45 +239,45 @@ def _validate_servers(where: str, service: Service, vips: set[Address]) -> None:
             raise ConfigError(
                 place,
                 f"{server.address} is IPv{address.version}, but the VIP {service.vip} is "
-                f"IPv{service.vip.version} and method {service.method} needs one family; "
-                f"put this server into a service of its own family",
+                f"IPv{service.vip.version}, and method {service.method} does not translate; "
+                f"put this server into an IPv{address.version} service",
             )
         if address in vips:
             raise ConfigError(
                 place,
-                f"{server.address} is a VIP; a server is named by its own address "
-                f"and has the VIP on its loopback; write its own address",
+                f"{server.address} is a VIP; write the server's own address "
+                f"(the VIP goes on its loopback)",
             )
         raise ConfigError(
             place,
-            f"{server.address} is server {seen[address]!r} already; "
-            f"give one server a larger weight instead",
+            f"{server.address} is already server {seen[address]!r}; "
+            f"to give a server a larger share, raise its weight",
         )
 
 
 def _validate_fragments(where: str, service: Service, config: Config) -> None:
-    """Fragments may be forwarded only where they surely meet their session's server."""
+    """Forwarding fragments is allowed only where they are sure to reach their session's server."""
     if service.fragments != "forward":
         return
     if service.port is not None:
         raise ConfigError(
             f"{where}.fragments",
-            f"'forward' needs port = \"any\", but port {service.port} came: "
-            f"a later fragment carries no port to recognise the service by",
+            f"'forward' needs port = \"any\", since later fragments carry no port; "
+            f"port is {service.port}, use 'drop' or port = \"any\"",
         )
     for other in _more_specific(service, config):
         raise ConfigError(
             f"{where}.fragments",
-            f"'forward' is unsafe here: service {other.name!r} takes some of the same packets, "
-            f"and a later fragment does not show which; use 'drop' or remove one",
+            f"'forward' is ambiguous: service {other.name!r} takes some of the same packets, "
+            f"and later fragments do not show which; use 'drop', or remove one of the services",
         )
 
 
 def _more_specific(service: Service, config: Config) -> Iterator[Service]:
     """Services that take packets from this one by a port, which later fragments do not show.
 
-    A service that differs in the protocol alone is none of them: every
-    fragment carries its protocol.
+    A service that differs only in the protocol does not count: every fragment
+    carries its protocol.
     """
     for other in config.service:
         if other.vip != service.vip or other.port is None:
@@ -295,6 +294,6 @@ def _unique(where: str, names: Sequence[str]) -> None:
         if name in seen:
             raise ConfigError(
                 f"{where}[{number}].name",
-                f"{name!r} is taken, a name may stand once in its list; choose another",
+                f"duplicate name {name!r}; names must be unique within the list",
             )
         seen.add(name)

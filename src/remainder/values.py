@@ -1,9 +1,9 @@
 """What the text in a file stands for: each kind of text becomes a value here, and nowhere else.
 
-Rule: pure; a mistake is a ConfigError whose place is added by whoever knows it:
-the decoder of a file (``decoded`` is its hook), or the value that is made by hand.
-What does not have the shape of its kind at all, like a list for an address, is a
-ShapeError: the reader of a file says what may stand there (sources/words.py).
+Rule: pure; a mistake is a ConfigError, and the caller that knows the place adds it:
+the decoder of a file (``decoded`` is its hook), or the struct built in code.
+A value of the wrong shape altogether, like a list for an address, is a
+ShapeError: the reader of a file says what is allowed there (sources/words.py).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Fields = tuple[tuple[str, Any, tuple[type, ...], Callable[[Any, str], None]], ..
 
 
 class ShapeError(ValueError):
-    """What stands there is not even text, or a number out of range."""
+    """The value has the wrong type, or is a number out of range."""
 
 
 class _Kind(type):
-    """The type of the kinds: what ``decoded`` has made need not be looked at again."""
+    """The type of the kinds: values made by ``decoded`` are not checked again."""
 
     def __instancecheck__(cls, value: object) -> bool:
         return True
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 else:
 
     class MachineAddress(metaclass=_Kind):
-        """An address that one machine can be reached at."""
+        """A unicast address."""
 
     class SharedAddress(metaclass=_Kind):
         """The same, or None, which is written ``any``."""
@@ -95,17 +95,17 @@ def schema_of(kind: Any) -> dict[str, Any]:
 
 
 def fields_of(**kinds: Any) -> Fields:
-    """What ``settle`` goes by."""
+    """The table that ``settle`` works through."""
     return tuple(
         (name, kind, _RULES[kind].types, _RULES[kind].check) for name, kind in kinds.items()
     )
 
 
 def settle(made: Struct, fields: Fields) -> None:
-    """Hold the fields of a struct against their kinds, and turn text into values.
+    """Check the fields of a struct against their kinds, and turn text into values.
 
-    So what is made by hand is as right as what was read, and may be given as
-    text.  Raises ConfigError with the field as its place.
+    So a struct built in code is as valid as one read from a file, and accepts
+    text too.  Raises ConfigError with the field as its place.
     """
     for name, kind, types, check in fields:
         given = getattr(made, name)
@@ -119,8 +119,8 @@ def _settled(kind: Any, given: Any, where: str) -> Any:
     try:
         return decoded(kind, given)
     except ShapeError:
-        shown = "something else" if kind is Secret else repr(given)
-        raise ConfigError(where, f"{shown} came, wanted {_RULES[kind].wanted}") from None
+        shown = "not text" if kind is Secret else repr(given)
+        raise ConfigError(where, f"{where} is {shown}; expected {_RULES[kind].expected}") from None
     except ConfigError as error:
         raise ConfigError(where, error.problem) from None
 
@@ -133,7 +133,7 @@ def _machine_address(given: Any) -> Address:
 
 @lru_cache(maxsize=65_536)
 def _address(text: str) -> Address:
-    """A large file has each server many times."""
+    """Cached: a large file names each server many times."""
     return address_of(text, "")
 
 
@@ -149,25 +149,29 @@ def _port(given: Any) -> int | None:
     return given
 
 
-def _word(given: Any, known: tuple[str, ...]) -> str:
+def _word(given: Any, what: str, known: tuple[str, ...]) -> str:
     if not isinstance(given, str) or len(given) > MOST_CHARACTERS:
         raise ShapeError
     if given not in known:
         near = "".join(f" (did you mean {word!r}?)" for word in get_close_matches(given, known, 1))
-        raise ConfigError("", f"{given!r} came{near}, wanted one of {', '.join(known)}")
+        raise ConfigError("", f"unknown {what} {given!r}{near}; expected {_one_of(known)}")
     return given
 
 
+def _one_of(known: tuple[str, ...]) -> str:
+    return f"one of {', '.join(known)}" if len(known) > 1 else known[0]
+
+
 def _protocol(given: Any) -> int | None:
-    return PROTOCOLS.get(_word(given, ("any", *PROTOCOLS)))
+    return PROTOCOLS.get(_word(given, "protocol", ("any", *PROTOCOLS)))
 
 
 def _table(given: Any) -> str:
-    return _word(given, tuple(ALGORITHMS))
+    return _word(given, "table", tuple(ALGORITHMS))
 
 
 def _method(given: Any) -> str:
-    return _word(given, tuple(METHODS))
+    return _word(given, "method", tuple(METHODS))
 
 
 def _key(given: Any) -> Key:
@@ -178,7 +182,7 @@ def _key(given: Any) -> Key:
 
 @lru_cache(maxsize=1024)
 def _parsed_key(text: str) -> Key:
-    """A file with many services has few keys."""
+    """Cached: a file with many services has few different keys."""
     return parse_key(text, "")
 
 
@@ -196,13 +200,13 @@ def _secret(given: Any) -> bytes:
 
 
 def secret_of(text: str, where: str = "secret") -> bytes:
-    """The 16 bytes of a secret.  Raises ConfigError, which does not tell the secret."""
+    """The 16 bytes of a secret.  Raises ConfigError, which does not reveal the secret."""
     if not re.fullmatch(r"[0-9A-Fa-f]{32}", text):
         what = "characters" if re.search(r"[^0-9A-Fa-f]", text) else "hexadecimal digits"
         raise ConfigError(
             where,
-            f"{len(text)} {what} came, wanted 32 hexadecimal digits; "
-            f"`openssl rand -hex 16` makes some",
+            f"secret has {len(text)} {what}; expected 32 hexadecimal digits; "
+            f"generate one with `openssl rand -hex 16`",
         )
     return bytes.fromhex(text)
 
@@ -215,18 +219,20 @@ def _check_shared_address(address: Address | None, where: str) -> None:
 def _check_range(top: int) -> Callable[[int | None, str], None]:
     def check(number: int | None, where: str) -> None:
         if number is not None and not 1 <= number <= top:
-            raise ConfigError(where, f'{number} came, wanted a number from 1 to {top} or "any"')
+            raise ConfigError(where, f'{where} is {number}; expected 1–{top} or "any"')
 
     return check
 
 
-def _check_word(known: Mapping[str, object]) -> Callable[[str, str], None]:
+def _check_word(what: str, known: Mapping[str, object]) -> Callable[[str, str], None]:
     def check(word: str, where: str) -> None:
         if word not in known:
             try:
-                _word(word, tuple(known))
+                _word(word, what, tuple(known))
             except ShapeError:
-                raise ConfigError(where, f"wanted one of {', '.join(known)}") from None
+                raise ConfigError(
+                    where, f"unknown {what}; expected {_one_of(tuple(known))}"
+                ) from None
             except ConfigError as error:
                 raise ConfigError(where, error.problem) from None
 
@@ -236,13 +242,13 @@ def _check_word(known: Mapping[str, object]) -> Callable[[str, str], None]:
 def _check_bytes(size: int) -> Callable[[bytes | None, str], None]:
     def check(value: bytes | None, where: str) -> None:
         if value is not None and len(value) != size:
-            raise ConfigError(where, f"{len(value)} bytes came, wanted {size}")
+            raise ConfigError(where, f"{where} has {len(value)} bytes; expected {size}")
 
     return check
 
 
 def _right(value: object, where: str) -> None:
-    """A value of this type is right."""
+    """Any value of this type is valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +256,12 @@ class _Rule:
     """All about a kind."""
 
     read: Callable[[Any], Any]
-    """from what stands in a file to the value"""
+    """from the text in a file to the value"""
     types: tuple[type, ...]
     """of its values"""
     check: Callable[[Any, str], None]
     """of a value of these types, with the place"""
-    wanted: str
+    expected: str
     """what to write, in short"""
     schema: Mapping[str, Any]
     """how it is written, for editors"""
@@ -281,13 +287,11 @@ _RULES: Final[Mapping[Any, _Rule]] = {
         "an address, or 'any'",
         _text(),
     ),
-    Port: _Rule(
-        _port, (int, _NONE), _check_range(0xFFFF), 'a number from 1 to 65535 or "any"', _PORT_SCHEMA
-    ),
-    Protocol: _Rule(_protocol, (int, _NONE), _check_range(0xFF), "the name of a protocol", _text()),
+    Port: _Rule(_port, (int, _NONE), _check_range(0xFFFF), '1–65535 or "any"', _PORT_SCHEMA),
+    Protocol: _Rule(_protocol, (int, _NONE), _check_range(0xFF), "a protocol name", _text()),
     KeyValue: _Rule(_key, (Key,), _right, "a key expression", _text(MOST_CHARACTERS_OF_A_KEY)),
-    TableName: _Rule(_table, (str,), _check_word(ALGORITHMS), "the name of a table", _text()),
-    MethodName: _Rule(_method, (str,), _check_word(METHODS), "the name of a method", _text()),
+    TableName: _Rule(_table, (str,), _check_word("table", ALGORITHMS), "a table name", _text()),
+    MethodName: _Rule(_method, (str,), _check_word("method", METHODS), "a method name", _text()),
     Mac: _Rule(_mac, (bytes,), _check_bytes(6), "a MAC address", _MAC_SCHEMA),
     Secret: _Rule(
         _secret, (bytes, _NONE), _check_bytes(16), "32 hexadecimal digits", {"type": "string"}

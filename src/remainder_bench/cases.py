@@ -199,7 +199,9 @@ def subjects_of(plan: Plan) -> list[Subject]:
             seen.add(alike)
             subjects += _of_service(plan, planned)
     if not subjects:
-        raise ConfigError("service", "no service takes TCP or UDP, which is all that is timed")
+        raise ConfigError(
+            "service", "no service takes TCP or UDP, and no other protocol is benchmarked"
+        )
     for version in sorted({vip.version for vip in plan.vips}):
         flow = Flow(CLIENT[version], CLIENT_PORT, STRANGER[version], PORT, 6)
         template = template_of(ack(flow))

@@ -3,9 +3,9 @@
 Run inside a host as ``connection_ends.py server PORT`` and
 ``connection_ends.py client ADDRESS PORT CONNECTIONS``.  The server says ``ready`` and
 answers until it is ended.  The client opens a batch, asks on each, reads each to its
-end, and says in a line of JSON what became of them.
+end, and prints the results in a line of JSON.
 Rule: the standard library alone, so that a process is there in a moment; neither end
-knows what stands between them.
+knows what is between them.
 """
 
 from __future__ import annotations

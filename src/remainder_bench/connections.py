@@ -66,7 +66,7 @@ def available() -> list[str]:
 
 
 def notes() -> list[str]:
-    """What is left out, and the version of what is not part of the kernel."""
+    """What is skipped, and the versions of what is not part of the kernel."""
     haproxy = tools.path_of("haproxy")
     if haproxy is None:
         return ["haproxy is not installed; apt install haproxy"]
@@ -91,7 +91,7 @@ def _round(plane: Plane) -> _Lap:
             _end("client", VIP, PORT, CONNECTIONS), limit_s=2 * connection_ends.LIMIT_S
         )
         if done.returncode:
-            raise HostError(f"the client ended with {done.returncode}: {done.stderr.strip()}")
+            raise HostError(f"the client exited with {done.returncode}: {done.stderr.strip()}")
         found = json.loads(done.stdout)
         return _Lap(
             us=found["us"],

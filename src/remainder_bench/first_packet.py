@@ -24,4 +24,4 @@ def first_answer_at_s(address: str, port: int) -> float:
             except OSError:
                 continue
             return time.monotonic()
-    raise HostError(f"nobody answered at {address} port {port} within {LIMIT_S:g} s")
+    raise HostError(f"no answer from {address} port {port} within {LIMIT_S:g} s")

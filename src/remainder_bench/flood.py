@@ -1,4 +1,4 @@
-"""A flood of SYNs beside clients who want to be served, for one data plane after the other.
+"""Clients during a SYN flood, for one data plane after the other.
 
 A thread on a CPU of its own works on the balancer's queue; flood, clients and
 servers have another, in which the flood comes last.  A new bed for every level:
@@ -78,8 +78,8 @@ def cpus_of(allowed: Collection[int]) -> Cpus:
     numbers = sorted(allowed)
     if len(numbers) < 2:
         raise HostError(
-            f"a flood takes two CPUs, one for the balancer and one for the rest, "
-            f"and this process may use {len(numbers)}; give it more"
+            f"a flood needs two CPUs, one for the balancer and one for the rest, "
+            f"but this process may use only {len(numbers)}; give it more"
         )
     return Cpus(balancer=numbers[0], clients=numbers[1], flood=numbers[-1])
 

@@ -75,7 +75,7 @@ class Sender:
         flood.first, flood.packets, flood.last_ns = first, 0, 0
 
     def send(self, frame: bytes, *, ifindex: int, per_s: int, packets: int, first: int) -> Sent:
-        """Send so many out of an interface; a signal ends it, and what was sent by then is told."""
+        """Send so many out of an interface; a signal ends it; returns how many were sent."""
         self.prepare(frame, per_s=per_s, first=first)
         batch = group_of(per_s)
         try:

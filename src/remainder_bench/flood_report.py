@@ -1,4 +1,4 @@
-"""What clients had of a data plane under a flood, as numbers and as text.  Pure."""
+"""How clients fared under a flood, as numbers and as text.  Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Level:
 
     plane: str
     per_s: int
-    """SYNs that were wanted"""
+    """intended SYNs"""
     sent: int
     sent_per_s: float
     forwarded: int
@@ -87,19 +87,19 @@ class Level:
 
     @property
     def faults(self) -> list[str]:
-        """Why the numbers mean nothing, one sentence each."""
+        """Why the level is invalid, one sentence each."""
         where = f"{self.plane} at {self.per_s:,} per second"
         found = []
         if self.sent_per_s < ENOUGH_SENT * self.per_s:
             found.append(f"{where}: only {self.sent_per_s:,.0f} SYNs per second were sent")
         if self.disturbed:
             found.append(
-                f"{where}: other work had the balancer's CPU for {self.waited:.1%} of the time; "
-                f"repeat this when the machine is quiet"
+                f"{where}: other work took the balancer's CPU for {self.waited:.1%} of the time; "
+                f"repeat on a quiet machine"
             )
         if self.attempted < ENOUGH_ATTEMPTED * self.wanted:
             found.append(
-                f"{where}: the clients tried only {self.attempted} of {self.wanted} connections"
+                f"{where}: the clients attempted only {self.attempted} of {self.wanted} connections"
             )
         if self.per_s == 0 and (self.lost or self.served < ENOUGH_SERVED):
             found.append(
@@ -119,7 +119,7 @@ class FloodReport:
 
     @property
     def faults(self) -> list[str]:
-        """What is not as it should be, one sentence each."""
+        """Why results are invalid, one sentence each."""
         return [fault for level in self.levels for fault in level.faults]
 
     @property

@@ -1,4 +1,4 @@
-"""What a result depends on besides the program: printed with every one."""
+"""What a result depends on besides the program; printed with every result."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Machine:
 
 
 def this_machine(mode: str, program: str | None = None) -> Machine:
-    """What this machine says of itself.
+    """The facts of this machine.
 
-    ``mode`` is how it is measured, ``program`` what; the shipped balancer if not said.
+    ``mode`` is how it is measured, ``program`` what is measured, by default the balancer.
     """
     return Machine(
         date=time.strftime("%Y-%m-%d %H:%M %Z"),

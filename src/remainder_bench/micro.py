@@ -1,4 +1,4 @@
-"""Time the shipped program, and the reference programs beside it, off the wire.
+"""Benchmark the shipped program and the reference programs in memory (BPF_PROG_TEST_RUN).
 
 In every round each program runs right after the one that only returns, with
 the same packets; their difference is the net time.
@@ -144,8 +144,8 @@ def _lap(watch: Watch, trial: Trial, copy: Copy) -> Lap:
 
 
 def _other_verdict(verdict: str, trial: Trial) -> str:
-    """Alike for one packet and for many, so that a fault is told once."""
-    return f"the verdict is {verdict}, wanted {trial.verdict}"
+    """Alike for one packet and for many, so that a fault is reported once."""
+    return f"the verdict is {verdict}, expected {trial.verdict}"
 
 
 @contextmanager

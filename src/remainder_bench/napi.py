@@ -36,11 +36,11 @@ def threaded(host: Host, interface: str, *, cpu: int) -> int:
         ["unshare", "--mount", "sh", "-c", _SWITCH_ON, "sh", f"/sys/class/net/{interface}/threaded"]
     )
     if done.returncode:
-        raise HostError(f"{interface} gets no thread of its own: {done.stderr.strip()}")
+        raise HostError(f"cannot enable threaded NAPI on {interface}: {done.stderr.strip()}")
     deadline_s = time.monotonic() + patient(WAIT_S)
     while not (new := _threads(interface) - before):
         if time.monotonic() > deadline_s:
-            raise HostError(f"{interface} got no thread of its own within {patient(WAIT_S):g} s")
+            raise HostError(f"no NAPI thread for {interface} within {patient(WAIT_S):g} s")
         time.sleep(0.01)
     thread = max(new)
     go_first(thread, cpu=cpu)  # as a network card's work does
@@ -54,8 +54,8 @@ def go_first(task: int, *, cpu: int) -> None:
         os.sched_setscheduler(task, os.SCHED_FIFO, os.sched_param(1))
     except OSError as error:
         raise HostError(
-            f"real-time priority on CPU {cpu} was refused: {error.strerror}; "
-            f"it takes CAP_SYS_NICE, and a container may be without"
+            f"cannot set real-time priority on CPU {cpu}: {error.strerror}; "
+            f"it requires CAP_SYS_NICE, which a container may lack"
         ) from None
 
 
@@ -66,8 +66,8 @@ def need_limit() -> None:
     )
     if not 0 <= most_us < of_us:
         raise HostError(
-            "real-time work may take whole CPUs here, and under a flood nothing else would run; "
-            "set the limit that Linux has: sysctl -w kernel.sched_rt_runtime_us=950000"
+            "real-time tasks may use whole CPUs here, so under a flood nothing else would run; "
+            "restore the default limit: sysctl -w kernel.sched_rt_runtime_us=950000"
         )
 
 

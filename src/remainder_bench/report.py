@@ -1,4 +1,4 @@
-"""What was timed, as numbers and as text.  Pure."""
+"""The results, as numbers and as text.  Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from remainder_bench.machine import Machine
 
 NAMES: Final = (
     "Read a name as kind of packet / flows / method / key / services × servers, "
-    "of a file as kind of packet / flows / service.\n"
+    "or for a file as kind of packet / flows / service.\n"
     "`parse-only` reads the headers and decides nothing; "
-    "`remember` keeps a table of sessions, the usual way.\n"
-    "A row counts only if every packet of it had the outcome that the reference model names."
+    "`remember` keeps a session table, as is common.\n"
+    "A row is valid only if every packet had the outcome predicted by the reference model."
 )
-"""What stands below the rows."""
+"""The footnote of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Row:
     floor_ns: tuple[float, ...]
     """a packet with the program that only returns, the driver's part included"""
     outcome: str
-    """what became of the packets; of a program that is not ours, the verdict"""
+    """of the packets; for a program that is not ours, the verdict"""
     packets: int
     instructions: int
     fault: str | None = None
-    """why the numbers mean nothing"""
+    """why the row is invalid"""
 
     @property
     def quartiles(self) -> tuple[float, float, float]:
@@ -59,7 +59,7 @@ class Report:
 
     @property
     def faults(self) -> list[str]:
-        """What is not as it should be, one sentence each."""
+        """Why rows are invalid, one sentence each."""
         return [f"{row.name}: {row.fault}" for row in self.rows if row.fault]
 
 
@@ -116,7 +116,7 @@ def machine_facts(machine: Machine) -> dict[str, str]:
     """The machine as names and sentences."""
     return {
         "date": machine.date,
-        "cpu": f"{machine.cpu}, {machine.cpus} of them, load {machine.load:.1f}",
+        "cpu": f"{machine.cpus} × {machine.cpu}, load {machine.load:.1f}",
         "kernel": f"{machine.kernel}, BPF JIT {machine.jit}",
         "mitigations": "; ".join(machine.mitigations) or "none",
         "mode": machine.mode,

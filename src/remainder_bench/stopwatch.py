@@ -1,8 +1,8 @@
-"""How long an XDP program takes for a packet, off the wire.
+"""How long an XDP program takes for a packet, in memory (BPF_PROG_TEST_RUN).
 
-A driver program restores the packet, writes the next flow into it, and jumps
-to the program under test; it looks at the clock once a chunk.  Nothing is
-attached, nothing of the program is changed.
+A driver program restores the packet, writes the next flow into it, and tail-calls
+the program under test; it reads the clock once a chunk.  Nothing is attached, and
+the program is not modified.
 Twin: bpf/driver.bpf.c; the reference programs are bpf/peers.bpf.c,
 the ends of a wire bpf/ends.bpf.c.
 """
@@ -210,8 +210,8 @@ class Stopwatch:
             self._drivers[1].jump_to(program_fd)
         except HostError as error:
             raise HostError(
-                f"{error}: this program cannot be measured, since only an XDP program that is not "
-                f"bound to a device can be jumped to"
+                f"{error}: this program cannot be benchmarked, since only an XDP program that is "
+                f"not bound to a device can be tail-called"
             ) from None
         self._in_use = self._drivers[1]
 

@@ -1,7 +1,7 @@
 """A flood of SYNs from strangers, each from another source, at a steady pace.
 
 Run as ``python -m remainder_bench.strangers …`` where the interface is that they
-go out of: it says ``ready``, begins when stdin ends, goes on until SIGTERM or
+go out of: it says ``ready``, begins when stdin ends, continues until SIGTERM or
 ``--limit``, and ends with one line of JSON, a ``Sent``.
 A process of its own, since one that waits for the kernel hears no signal in time.
 """

@@ -1,4 +1,4 @@
-"""What went through the wire, as numbers and as text.  Pure."""
+"""The results of ``--wire``, as numbers and as text.  Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Speed:
     ns: tuple[float, ...]
     """from one packet to the next: sender, balancer and sink together"""
     lost: int
-    """packets that were sent and did not arrive; with any, the number means nothing"""
+    """packets that were sent but did not arrive; with any, the result is invalid"""
 
     @property
     def mpps(self) -> float:
@@ -40,13 +40,13 @@ class Speed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
-    """What became of short connections through one data plane, round by round."""
+    """Short connections through one data plane, round by round."""
 
     name: str
     us: tuple[float, ...]
     """from one connection to the next: client, server and what is between them"""
     failed: int
-    """connections without an answer; with any, the number means nothing"""
+    """connections without an answer; with any, the result is invalid"""
     packets: float
     """of a connection, those that the balancer received"""
     idle: float
@@ -75,7 +75,7 @@ class WireReport:
 
     @property
     def faults(self) -> list[str]:
-        """What is not as it should be, one sentence each."""
+        """Why results are invalid, one sentence each."""
         lost = [
             f"{item.name}: {item.lost:,} packets were lost" for item in self.speeds if item.lost
         ]
@@ -88,7 +88,7 @@ class WireReport:
 
     @property
     def rows(self) -> dict[str, tuple[Speed | None, Connections | None]]:
-        """What was found of each data plane: who comes first in one of the two stands above."""
+        """The results of each data plane, in the order measured."""
         speeds: Mapping[str, Speed] = {item.name: item for item in self.speeds}
         connections: Mapping[str, Connections] = {item.name: item for item in self.connections}
         names = dict.fromkeys([*list(connections)[:1], *speeds, *connections])
@@ -96,13 +96,13 @@ class WireReport:
 
 
 def _fault(item: Connections, *, balanced: bool) -> str | None:
-    """Why the numbers mean nothing; what comes first is the cause of the rest."""
+    """Why a result is invalid; the first reason causes the others."""
     if item.failed:
-        return f"{item.failed:,} connections had no answer"
+        return f"{item.failed:,} connections got no answer"
     if balanced != (item.packets > _FEWEST_PACKETS):
-        return f"the balancer received {item.packets:.1f} packets of a connection"
+        return f"the balancer received {item.packets:.1f} packets per connection"
     if item.idle > MOST_IDLE:
-        return f"{item.idle:.0%} of the time nobody worked for the connections"
+        return f"the CPU was idle {item.idle:.0%} of the time"
     return None
 
 

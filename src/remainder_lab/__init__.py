@@ -1,4 +1,4 @@
-"""Networks out of namespaces: for the tests, for the demo, and for whoever wants to try.
+"""Networks built from namespaces: for the tests, for the demo, and to play with.
 
 A scene is a network with clients, routers and servers, ready for a balancer::
 
@@ -8,7 +8,7 @@ A scene is a network with clients, routers and servers, ready for a balancer::
         sessions = http_sessions(scene.clients, scene.web(), sources=scene.client_addresses[4])
         assert not torn(sessions_at(witnesses.values()))
 
-It needs root.  All of it is gone behind the block.
+It needs root.  Everything is removed at the end of the block.
 """
 
 from remainder_lab.balanced import Balanced

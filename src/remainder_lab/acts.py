@@ -1,8 +1,8 @@
-"""What ``demo`` shows, without how it looks: real traffic, and what its servers counted.
+"""What ``demo`` shows, without its presentation: real traffic, and what the servers counted.
 
 Claims: 2-5, 13, 17.
 Rule: every number comes from the servers' own counters (witness.py) or from
-what a client saw; the balancer's word is only compared with them.
+what a client saw; the balancer's own counters are only compared with them.
 """
 
 from __future__ import annotations
@@ -41,36 +41,36 @@ class Formula:
 
 
 CLAIMS: Final = (
-    "Claims are the 48 numbered sentences that say what Remainder must do (CLAIMS.md lists where "
+    "Remainder implements the 48 claims of US patent 6,987,763, now expired (CLAIMS.md lists where "
     "each is kept); 13 and 17 are formulas for the server of a packet."
 )
-"""For whoever meets their numbers here first."""
+"""Explains the claim numbers to first-time viewers."""
 
 FORMULAS: Final = (
     Formula(
         title="Claim 13",
         key="src_ip + dst_ip + dst_port",
         table="modulo",
-        remark="a client always meets the same server, whatever its port",
+        remark="a client always reaches the same server, whatever its port",
     ),
     Formula(
         title="Claim 17",
         key="src_ip + src_port + dst_ip + dst_port + protocol",
         table="modulo",
-        remark="each session of a client may meet another server",
+        remark="each session of a client may reach another server",
     ),
     Formula(
         title="Claim 17's sum, Maglev's table",
         key="src_ip + src_port + dst_ip + dst_port + protocol",
         table="maglev",
-        remark="65,537 slots: a change of servers moves little more than it must",
+        remark="65,537 slots: a change of servers moves little more than the minimum",
     ),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What became of the traffic of one formula."""
+    """The traffic of one formula, and its results."""
 
     formula: Formula
     slots: int
@@ -91,7 +91,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Killed:
-    """What became of the traffic while nobody tended the data plane."""
+    """The traffic while the data plane ran without a process, and its results."""
 
     alone_s: float
     forwarded_alone: int  # packets that the kernel forwarded without a process
@@ -182,7 +182,7 @@ def show_kill(
     witnesses: Mapping[str, Witness],
     look: Look,
 ) -> Killed:
-    """kill -9 under traffic; the data plane goes on alone, then a new process takes it over."""
+    """kill -9 under traffic; the data plane keeps running, then a new process takes it over."""
     sources = scene.client_addresses[4]
     with (
         hold_sessions(

@@ -1,8 +1,8 @@
 """What ``cluster`` shows: every member hears everything, one of them answers, and one may go.
 
 Claims: 28-30, 34-43.
-Rule: who got a packet is told by the members' own servers and sockets; what
-the members say of themselves is only compared with that.
+Rule: the members' own servers and sockets show which one got a packet; what
+Remainder counts is only compared with that.
 """
 
 from __future__ import annotations

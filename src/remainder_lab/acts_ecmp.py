@@ -1,8 +1,8 @@
 """What ``ecmp`` shows: both balancers work, and a session does not care which one it meets.
 
 Claim: 15.
-Rule: who got a packet is told by the servers' own counters, who carried it by
-the balancers'.
+Rule: the servers' own counters show which one got a packet, the balancers' which
+one carried it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What ``return-path`` and ``whole-fleet`` show: both directions of a session meet one router.
 
 Claims: 42-48.
-Rule: who carried a packet is told by packet sockets on the routers, which way
-a session should take by the calculation, before it is looked at.
+Rule: packet sockets on the routers show which one carried a packet; the path a
+session should take is calculated in advance.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Returned:
 
     @property
     def carried(self) -> dict[str, int]:
-        """Router → sessions whose both directions it carried."""
+        """Router → sessions of which it carried both directions."""
         names = sorted(name for trip in self.trips for name in trip.way_in | trip.way_back)
         return {
             name: sum(trip.way_in == {name} == trip.way_back for trip in self.trips)

@@ -61,7 +61,7 @@ class Balanced:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """What ``run`` is told of the interface; a scene whose file says it tells nothing."""
+        """The options of ``run`` for the interface; none if the file of the scene has it."""
         return ("--interface", "eth0")
 
     @property
@@ -147,7 +147,7 @@ class Balanced:
     def start_servers(self, names: Iterable[str] | None = None) -> dict[str, Running]:
         """Start real servers and wait until they are ready; name → process.
 
-        They serve on the VIPs, and on their own addresses for whoever asks directly.
+        They serve on the VIPs, and on their own addresses for direct requests.
         """
         names = list(self.servers) if names is None else list(names)
         started = {name: self._start_server(name) for name in names}
@@ -197,7 +197,7 @@ class Balanced:
     def witnesses(self, names: Iterable[str] | None = None) -> Iterator[dict[str, Witness]]:
         """A witness at every server for as long as the block runs; name → witness.
 
-        What the balancers themselves ask the servers is not told of.
+        Packets that the balancers themselves send to the servers are ignored.
         """
         names = list(self.servers) if names is None else list(names)
         ignored = [*numbering.BALANCER.values(), *numbering.SECOND_BALANCER.values()]
@@ -232,7 +232,7 @@ class Balanced:
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet(Balanced):
-    """A scene whose file names every node, and where each has its part."""
+    """A scene with a file that names every node, so that each has its part."""
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -263,8 +263,8 @@ class Size:
             or not 1 <= self.clients <= numbering.MOST_CLIENTS
         ):
             raise ValueError(
-                f"{self.servers} servers and {self.clients} clients came, "
-                f"1 to {numbering.MOST_SERVERS} and 1 to {numbering.MOST_CLIENTS} fit"
+                f"{self.servers} servers and {self.clients} clients; "
+                f"expected 1–{numbering.MOST_SERVERS} and 1–{numbering.MOST_CLIENTS}"
             )
 
     @property

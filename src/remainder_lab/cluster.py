@@ -10,7 +10,7 @@
 
 Claims: 28-30, 34-43.
 There is no balancer.  The router finds the shared addresses on the segment: it
-asks for them, is told a MAC address that reaches every member, and the bridge
+asks for them, learns a MAC address that reaches every member, and the bridge
 copies each frame to all.  Members are servers here: they hold the shared
 addresses on their loopback.
 """
@@ -41,7 +41,7 @@ SHARED: Final[Mapping[int, str]] = {4: "203.0.113.20", 6: "2001:db8:113::20"}
 """IP version → the address that all members share."""
 
 MEMBER_SYSCTLS: Final[Sequence[tuple[str, int]]] = (
-    # A member whose program does not run hears everything too, and must answer nothing.
+    # A member without a running program receives everything too, and must not answer.
     ("net.ipv4.conf.all.drop_unicast_in_l2_multicast", 1),
     ("net.ipv6.conf.eth0.drop_unicast_in_l2_multicast", 1),
 )
@@ -122,8 +122,8 @@ def cluster(
     """Build the scene; ``clients`` is how many addresses the clients have, of each version."""
     if not 1 <= members <= numbering.MOST_SERVERS or not 1 <= clients <= numbering.MOST_CLIENTS:
         raise ValueError(
-            f"{members} members and {clients} clients came, 1 to {numbering.MOST_SERVERS} "
-            f"and 1 to {numbering.MOST_CLIENTS} fit"
+            f"{members} members and {clients} clients; "
+            f"expected 1–{numbering.MOST_SERVERS} and 1–{numbering.MOST_CLIENTS}"
         )
     versions = (4, 6) if ipv6 else (4,)
     names = [f"m{number}" for number in range(1, members + 1)]

@@ -8,7 +8,7 @@
                                    └─ …
 
 Claim: 15.
-Nobody stands by, and nothing decides who is in charge: every balancer gives
+There is no standby, and nothing decides which one is active: every balancer gives
 the same answer, so a router may send each session (ECMP), or each packet
 (spraying), to whichever it likes.
 """

@@ -134,7 +134,7 @@ class Host:
         """
         nsenter = shutil.which("nsenter")
         if nsenter is None:
-            raise HostError("nsenter is not found in PATH; it is in the package util-linux")
+            raise HostError("nsenter not found in PATH; install the package util-linux")
         return [nsenter, f"--net={namespaces.FOLDER / self._name()}", "--", *argv]
 
     def run(
@@ -216,7 +216,7 @@ class Host:
         return self.interface(interface).mac
 
     def mac_bytes(self, interface: str) -> bytes:
-        """The same, as it stands in a frame."""
+        """The same, as bytes of a frame."""
         return bytes.fromhex(self.mac(interface).replace(":", ""))
 
     def switch_on(self, interface: str) -> None:
@@ -308,7 +308,7 @@ def _write_sysctls(settings: Iterable[tuple[str, int | str]]) -> None:
             path.write_text(str(value))
         except OSError as error:
             raise HostError(
-                f"sysctl {name} = {value} was refused: {error.strerror}; does this kernel know it?"
+                f"sysctl {name} = {value} failed: {error.strerror}; does this kernel have it?"
             ) from error
 
 

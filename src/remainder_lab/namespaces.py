@@ -37,9 +37,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def create(name: str) -> None:
     """Make a namespace.  Raises HostError if this process may not."""
     if os.geteuid() != 0:
-        raise HostError(
-            "network namespaces need root, and this process is not root; run it with sudo"
-        )
+        raise HostError("network namespaces require root; run this with sudo")
     _share_folder()
     path = FOLDER / name
     path.touch(mode=0, exist_ok=False)

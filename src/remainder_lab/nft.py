@@ -11,4 +11,4 @@ def load_rules(host: Host, rules: str) -> None:
     """Add rules to those of a host.  Raises HostError with nft's words if it refuses them."""
     done = host.run([tools.find("nft"), "-f", "-"], given=rules)
     if done.returncode:
-        raise HostError(f"nft refused its rules on {host.name}: {done.stderr.strip()}")
+        raise HostError(f"nft rejected the rules on {host.name}: {done.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""Which address is whose: documentation prefixes only (RFC 5737, RFC 3849).
+"""The addresses of all hosts: documentation prefixes only (RFC 5737, RFC 3849).
 
 Rule: pure; a scene's numbers can be known without building it.
 """

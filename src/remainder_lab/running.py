@@ -111,7 +111,7 @@ class Running:
             self._copy = path
 
     def close_stdin(self) -> None:
-        """End of input: how the lab's own clients are told to stop."""
+        """End of input, which makes the lab's own clients stop."""
         with suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
@@ -163,7 +163,7 @@ class Running:
 
 
 def end(processes: Iterable[Running], *, grace_s: float = GRACE_S) -> None:
-    """End processes together: SIGTERM to all, SIGKILL to whoever is left after the grace."""
+    """End processes together: SIGTERM to all, SIGKILL to those left after the grace period."""
     processes = list(processes)
     for process in processes:
         process._signal_group(signal.SIGTERM)  # noqa: SLF001

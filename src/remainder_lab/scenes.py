@@ -33,4 +33,6 @@ def scene(name: str) -> SceneFactory:
     try:
         return SCENES[name]
     except KeyError:
-        raise ConfigError("scene", f"{name!r} came, wanted one of {', '.join(SCENES)}") from None
+        raise ConfigError(
+            "scene", f"unknown scene {name!r}; expected one of {', '.join(SCENES)}"
+        ) from None

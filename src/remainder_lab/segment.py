@@ -1,7 +1,7 @@
 """An Ethernet segment: hosts around one bridge.
 
 The bridge neither thinks nor waits: no spanning tree, no forward delay, no
-multicast snooping.  It is told every MAC beforehand, else it floods frames to
+multicast snooping.  It gets every MAC in advance, or it would flood frames to
 all until it has learnt, and every host would pay for them.
 """
 
@@ -101,7 +101,7 @@ class Segment:
     def silence(self, host: Host) -> None:
         """Let nothing in from a host, nor out to it, while its carrier stays.
 
-        So a machine dies that hangs, or whose switch does: nobody is told.
+        As when a machine hangs, or its switch does: nobody is notified.
         """
         self.host.netlink(_set_free, host.name[:15])
 

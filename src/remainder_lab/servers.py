@@ -1,4 +1,4 @@
-"""A server that says who it is: HTTP/1.1 over TCP, and a UDP echo.
+"""A server that answers with its name: HTTP/1.1 over TCP, and a UDP echo.
 
 ``GET /``          JSON: name of the server, address and port of the client as it sees them
 ``GET /bytes/N``   N bytes that depend on N alone; header ``X-SHA256``

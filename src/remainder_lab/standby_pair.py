@@ -1,4 +1,4 @@
-"""The scene of two balancers, of which one works and the other stands by.
+"""The scene of two balancers: one active, one standby.
 
 ::
 
@@ -95,7 +95,7 @@ class StandbyPair(Balanced):
         return said.stdout
 
     def holders(self) -> dict[str, set[str]]:
-        """Name of a balancer → the VIPs that stand on its interface."""
+        """Name of a balancer → the VIPs on its interface."""
         vips = set(self.vips.values())
         return {
             name: {
@@ -124,8 +124,8 @@ class StandbyPair(Balanced):
             if time.monotonic() > deadline_s:
                 said = "\n  ".join(self.keepaliveds[name].lines[-20:])
                 raise HostError(
-                    f"{name} did not become active within {limit_s:g} s, the VIPs stand "
-                    f"on {holders}; its keepalived said\n  {said}"
+                    f"{name} did not become active within {limit_s:g} s, the VIPs are "
+                    f"on {holders}; output of keepalived:\n  {said}"
                 )
             time.sleep(LOOK_S)
 

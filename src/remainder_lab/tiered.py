@@ -1,4 +1,4 @@
-"""What scenes have whose routers select themselves, and whose servers answer through them.
+"""What scenes with self-selecting routers share: servers that answer through the right router.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Builds the scenes whose routers select themselves: an edge, routers, a segment (see tiered.py).
+"""Builds the scenes with self-selecting routers: an edge, routers, a segment (see tiered.py).
 
 ::
 

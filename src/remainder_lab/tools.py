@@ -1,4 +1,4 @@
-"""Programs of others that some scenes run: found, or named with the package that has them."""
+"""External programs that some scenes run: their paths, or the package to install."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def find(name: str) -> str:
     found = path_of(name)
     if found is None:
         raise HostError(
-            f"{name} is not installed, and is needed here; on Debian or Ubuntu: "
+            f"{name} is required but not installed; on Debian or Ubuntu: "
             f"apt-get install {PACKAGES[name]}"
         )
     return found
 
 
 def path_of(name: str) -> str | None:
-    """The path of a program, for whoever can do without it."""
-    # The folders of root's programs are not in everybody's PATH, nor in every root's.
+    """The path of a program; None if it is not installed."""
+    # /usr/sbin is not in every PATH, not even in every root's.
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")

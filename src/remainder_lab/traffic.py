@@ -219,7 +219,7 @@ def _results(
     limit_s = options["limit"] or 0.0
     done = host.run(_command(kind, target, sources, options), limit_s=limit_s + _SLACK_S)
     if done.returncode:
-        raise HostError(f"the clients of {host.name} ended in an error: {done.stderr[-2000:]}")
+        raise HostError(f"the clients of {host.name} failed: {done.stderr[-2000:]}")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

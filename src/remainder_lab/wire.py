@@ -8,7 +8,7 @@ without a counter that says so:
 - no checksum offload there: a frame made locally comes without a checksum,
   and XDP sends it on like that.
 
-Rule: whoever wires an end with ``xdp=True`` gets both at the other end.
+Rule: an end with ``xdp=True`` gets both at the other end.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Who really got which packet: counted at the servers, not told by the balancer.
+"""Which server really got which packet: counted at the servers, not by the balancer.
 
 Claim: 2 (each packet of a session is sent to the same server).
 A witness is a packet socket on a server's interface.  It counts frames that
 came in with the server's own MAC as destination, by the five fields.
 Rule: it shares no code with the data plane, nor with the reference model; and
-an account with gaps is no proof, so losing a single packet is an error.
+a count with gaps proves nothing, so losing a single packet is an error.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _EXTENSION_HEADERS: Final = frozenset({0, 43, 60, _FRAGMENT_HEADER})
 class Witness:
     """Counts the packets that reach a host, for as long as its block runs.
 
-    Packets from ``ignored`` addresses are not told of: a balancer that asks its
+    Packets from ``ignored`` addresses are not reported: a balancer that asks its
     servers whether they live sends all of them the same question.
     """
 
@@ -94,7 +94,7 @@ class Witness:
 
     @property
     def lost(self) -> int:
-        """Packets the kernel could not keep for us; with any, the account is no proof."""
+        """Packets the kernel could not keep for us; with any, the count proves nothing."""
         self._drain()
         return self._lost
 
@@ -102,8 +102,8 @@ class Witness:
         """How many packets of each flow have come in.  Raises HostError if some were lost."""
         if self.lost:
             raise HostError(
-                f"the witness on {self.name} lost {self._lost} packets, so its account is no "
-                f"proof; send less at once"
+                f"the witness on {self.name} lost {self._lost} packets, so its count "
+                f"proves nothing; send less at once"
             )
         with self._drain_lock:
             counted = dict(self._counted)

@@ -77,17 +77,17 @@ def test_another_verdict_than_wanted_is_an_error(loaded: Dataplane) -> None:
     result = bench("--program", str(loaded.program_id), "--packet", packet(), "--want", "drop")
 
     assert isinstance(result.exception, Disagreement)
-    assert "the verdict is tx, wanted drop" in str(result.exception)
+    assert "the verdict is tx, expected drop" in str(result.exception)
 
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--program", "1"], "belong together"),
+        (["--program", "1"], "must be given together"),
         (["--program", "1", "--packet", "zz", "--want", "tx"], "not hexadecimal"),
-        (["--control", "--all"], "stand alone"),
-        (["--control", "--wire"], "stand alone"),
-        (["--control", "--html", "a.html"], "no page"),
+        (["--control", "--all"], "cannot be combined"),
+        (["--control", "--wire"], "cannot be combined"),
+        (["--control", "--html", "a.html"], "cannot write --html"),
     ],
 )
 def test_what_does_not_fit_together_is_said(arguments: list[str], why: str) -> None:

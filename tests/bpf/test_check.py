@@ -18,7 +18,7 @@ from remainder.sources.file import load
 pytestmark = [pytest.mark.bpf, pytest.mark.root]
 
 FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
-NEED = "the program can be attached"
+NEED = "program can be attached"
 
 
 def plan_of(node: str) -> Plan:
@@ -115,7 +115,7 @@ def test_a_trial_leaves_nothing_where_it_was_asked(
 
 def test_neighbours_that_are_kept_resolved_are_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """And a kernel that forgets the wish, as before Linux 5.16, is a NO."""
-    need = "neighbours are kept resolved"
+    need = "kernel keeps neighbours resolved"
     kept = {item.need: item.met for item in probe.probe_host(["balancer"])}
     monkeypatch.setattr(netlink, "_EXT_MANAGED", 0)
     lost = {item.need: item.met for item in probe.probe_host(["balancer"])}
@@ -129,7 +129,7 @@ def test_a_kernel_that_is_too_old_is_a_no(monkeypatch: pytest.MonkeyPatch) -> No
     told = {item.need: item for item in probe.probe_host(["balancer", "sender"])}
 
     assert not told["kernel"].met
-    assert "Linux 5.15.0-119-generic is too old, a balancer takes 6.1" in told["kernel"].detail
+    assert "Linux 5.15.0-119-generic is too old: a balancer needs 6.1" in told["kernel"].detail
 
 
 def test_who_may_not_make_a_namespace_is_told_what_was_not_tried(

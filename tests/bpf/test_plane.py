@@ -19,6 +19,7 @@ from remainder.kernel.oracle import CLIENT_MAC
 from remainder.kernel.plane import Wish
 from remainder.plan import Plan, make_plan
 from remainder.reference.frame import frame_of
+from tests.warnings import Warned
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -88,7 +89,7 @@ def bench() -> Iterator[Bench]:
 
 def first(bench: Bench, plan: Plan) -> BpfPlane:
     prepared = bench.planes.prepare(bench.wish(plan), None)
-    plane = prepared.commit(lambda _: None)
+    plane = prepared.commit(Warned())
     prepared.finish()
     assert isinstance(plane, BpfPlane)
     return plane
@@ -102,7 +103,7 @@ def test_a_change_is_met_at_its_commit_and_can_be_undone(bench: Bench, key: str)
     both = plan_of(1, 2)
     prepared = bench.planes.prepare(bench.wish(new), plane)
     told = [bench.server(plane, both)]
-    prepared.commit(lambda _: None)
+    prepared.commit(Warned())
     told.append(bench.server(plane, both))
     prepared.undo()
     told.append(bench.server(plane, both))
@@ -113,7 +114,7 @@ def test_a_change_is_met_at_its_commit_and_can_be_undone(bench: Bench, key: str)
     assert ["s1", "s2", "s1", "s1"] == told
 
     again = bench.planes.prepare(bench.wish(new), plane)
-    again.commit(lambda _: None)
+    again.commit(Warned())
     again.finish()
 
     assert "s2" == bench.server(plane, both)
@@ -124,7 +125,7 @@ def test_what_is_undone_leaves_the_counters_of_what_runs(bench: Bench) -> None:
     old = plan_of(1)
     plane = first(bench, old)
     prepared = bench.planes.prepare(bench.wish(plan_of(2)), plane)
-    prepared.commit(lambda _: None)
+    prepared.commit(Warned())
     prepared.undo()
     prepared.discard()
     bench.server(plane, old)
@@ -137,7 +138,7 @@ def test_what_is_undone_leaves_the_counters_of_what_runs(bench: Bench) -> None:
 def test_an_attachment_that_is_undone_leaves_no_trace(bench: Bench) -> None:
     prepared = bench.planes.prepare(bench.wish(plan_of(1)), None)
     between = netlink.interface("va").xdp_program
-    prepared.commit(lambda _: None)
+    prepared.commit(Warned())
     attached = netlink.interface("va").xdp_program
     prepared.undo()
     prepared.discard()
@@ -150,7 +151,7 @@ def test_an_attachment_that_is_undone_leaves_no_trace(bench: Bench) -> None:
 
 def test_a_place_that_is_taken_is_refused_before_anything_changes(bench: Bench) -> None:
     plane = first(bench, plan_of(1))
-    with pytest.raises(HostError, match="runs another XDP program already"):
+    with pytest.raises(HostError, match="already runs another XDP program"):
         bench.planes.prepare(replace(bench.wish(plan_of(2)), node="another"), None)
 
     assert "s1" == bench.server(plane, plan_of(1))
@@ -160,7 +161,7 @@ def test_a_place_that_is_taken_is_refused_before_anything_changes(bench: Bench) 
 def test_a_move_to_another_interface_detaches_the_first_last(bench: Bench) -> None:
     plane = first(bench, plan_of(1))
     prepared = bench.planes.prepare(bench.wish(plan_of(2), "vc"), plane)
-    moved = prepared.commit(lambda _: None)
+    moved = prepared.commit(Warned())
     both = [netlink.interface(name).xdp_program is not None for name in ("va", "vc")]
     prepared.finish()
     after = [netlink.interface(name).xdp_program is not None for name in ("va", "vc")]
@@ -179,7 +180,7 @@ def test_a_member_that_lost_its_companion_gets_both_again(bench: Bench) -> None:
     plane = first(bench, plan_of(1))
     link = pins.folder_of(NODE) / "link"
     again = bench.planes.prepare(bench.wish(plan_of(2)), None)
-    new = again.commit(lambda _: None)
+    new = again.commit(Warned())
     again.finish()
 
     assert isinstance(new, BpfPlane)

@@ -72,7 +72,7 @@ def test_root_without_capabilities_is_told_which_are_missing() -> None:
     )
 
     assert 1 == done.returncode, done.stderr
-    assert "NO  root or capabilities: loading a data plane takes root, or CAP_BPF and CAP_P" in (
+    assert "NO  root or capabilities: loading a data plane requires root, or CAP_BPF and CAP_P" in (
         done.stdout
     )
     assert "and this process lacks CAP_BPF and CAP_PERFMON; run as root, or with th" in done.stdout

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final, get_args
@@ -13,10 +16,13 @@ import pytest
 
 import remainder
 from remainder import config
+from remainder.messages import MESSAGES
 from remainder.plan import Role
 from remainder.selection.maglev import DEFAULT_SLOTS
 from remainder.sources.file import MAX_BYTES
 from tests.docs.pages import PAGES, ROOT, name_of, prose_of, text_of
+
+CHANGES: Final = sorted((ROOT / "changelog.d").glob("*.md"))
 
 
 def anchors(page: Path) -> set[str]:
@@ -141,66 +147,58 @@ def test_operations_says_what_to_do_about_every_outcome(outcome: remainder.Outco
     assert f"| `{outcome.value}` |" in text_of("docs/operations.md")
 
 
-def test_the_changes_begin_with_this_version() -> None:
-    version = re.search(r'^version = "(.*)"$', text_of("pyproject.toml"), re.MULTILINE)
-
-    assert version is not None
-    assert re.search(rf"^## {re.escape(version[1])}\b", text_of("CHANGELOG.md"), re.MULTILINE)
-
-
 # -- messages ------------------------------------------------------------------------
 
-SPEAKERS: Final = {
-    "BadParameter", "Disagreement", "HostError", "Unsupported", "_say", "_warn", "say", "warn",
-}  # fmt: skip
-SOURCES: Final = ROOT / "src"
-SPEAK: Final = (
-    "remainder/cli", "remainder/diagnose", "remainder/kernel", "remainder/observe",
-    "remainder/roles",
-    "remainder_lab/cli", "remainder_bench/cli", "remainder_bench/stopwatch.py",
-)  # fmt: skip
-"""Rooms and modules whose messages stand on the page."""
-
-SHOWN_BY_THE_DEMO: Final = "demo"
-SHORTEST: Final = 12
-"""characters that tell one message from another"""
+ID: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
-def fragments(node: ast.expr) -> list[str]:
-    """What is fixed in a message, between what is filled in."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [node.value]
-    if isinstance(node, ast.JoinedStr):
-        return [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
-    return []
+def ids_in(module: Path) -> Iterator[str]:
+    """Every id that a call in the module gives to an error or a warning."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        for word in node.keywords if isinstance(node, ast.Call) else []:
+            if word.arg == "id" and isinstance(word.value, ast.Constant):
+                yield str(word.value.value)
 
 
-def messages() -> list[tuple[str, str]]:
-    """(place, longest fixed part) of everything that a command complains of or tells."""
-    found = []
-    modules = [
-        module
-        for room in SPEAK
-        for module in sorted((SOURCES / room).rglob("*.py")) or [SOURCES / room]
-    ]
-    for module in modules:
-        if module.stem.startswith(SHOWN_BY_THE_DEMO):
-            continue
-        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and node.args:
-                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                longest = max(fragments(node.args[0]), key=len, default="").strip()
-                if name in SPEAKERS and len(longest) >= SHORTEST:
-                    found.append((f"{name_of(module)}:{node.lineno}", longest))
-    return found
+def test_every_id_in_the_code_is_declared() -> None:
+    used = {name for module in (ROOT / "src").rglob("*.py") for name in ids_in(module)}
+
+    assert len(used) > 5
+    assert set() == used - MESSAGES.keys()
+    assert [] == [name for name in MESSAGES if not re.fullmatch(ID, name)]
 
 
-def test_operations_explains_every_message() -> None:
-    page = text_of("docs/operations.md")
-    found = messages()
+def test_operations_has_exactly_the_messages_with_an_id() -> None:
+    _, _, section = text_of("docs/operations.md").partition("## Messages\n")
+    rows = re.findall(rf"^\| `({ID})` \| \S.* \| \S.* \|$", section, re.MULTILINE)
 
-    assert len(found) > 20
-    assert not [f"{place}: {message}" for place, message in found if message not in page]
+    assert sorted(MESSAGES) == sorted(rows)
+
+
+# -- changes -------------------------------------------------------------------------
+
+
+def test_the_changes_of_this_version_can_be_built() -> None:
+    """Every file in changelog.d is one change, and none is left out."""
+    version = re.search(r'^version = "(.*)"$', text_of("pyproject.toml"), re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-m", "towncrier", "build", "--draft"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert 0 == done.returncode, done.stderr
+    assert version is not None
+    assert re.search(rf"^## {re.escape(version[1])}\b", done.stdout, re.MULTILINE)
+    for path in CHANGES:
+        assert path.read_text(encoding="utf-8").strip() in done.stdout
+
+
+@pytest.mark.parametrize("path", CHANGES, ids=name_of)
+def test_a_change_is_one_sentence_of_a_known_kind(path: Path) -> None:
+    kinds = re.findall(r'^directory = "(\w+)"$', text_of("pyproject.toml"), re.MULTILINE)
+
+    assert re.fullmatch(rf"(\+[a-z0-9-]+|[0-9]+)\.({'|'.join(kinds)})\.md", path.name)
+    assert re.fullmatch(r"[A-Z`][^\n]*\.\n", path.read_text(encoding="utf-8"))
 
 
 def test_the_glossary_has_every_role_and_every_section_of_the_file_in_order() -> None:

@@ -185,7 +185,7 @@ def test_a_bad_new_file_is_refused_and_the_old_one_goes_on(
     path.write_text(good)
     process = scene.start_balancer(path)
     path.write_text(good.replace("dst_port", "dst_prt"))
-    refused = process.wait_for("warning: the new file is refused")
+    refused = process.wait_for("warning: new file rejected")
     told = _refusal(scene, lambda found: found is not None)
     sessions = http_sessions(
         scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=50

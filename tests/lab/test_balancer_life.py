@@ -73,7 +73,7 @@ def test_kept_data_planes_go_on_until_they_are_detached(scene: OneService, tmp_p
     [
         (["--interface", "eth9"], "there is no interface 'eth9' here"),
         (["--interface", "lo"], "is reached through eth0"),
-        (["--interface", "eth0", "--node", "a b"], "'a b' is no name of a node"),
+        (["--interface", "eth0", "--node", "a b"], "'a b' is not a node name"),
     ],
 )
 def test_a_first_runs_mistakes_get_one_sentence(
@@ -115,8 +115,8 @@ def test_another_xdp_program_is_named_and_left_alone(scene: OneService, tmp_path
             scene.clients, scene.web(), sources=scene.client_addresses[4], sessions=20
         )
 
-    assert re.search(r"eth0 runs another XDP program already \(id \d+", complaint)
-    assert "is run already by process" in again
+    assert re.search(r"eth0 already runs another XDP program \(id \d+", complaint)
+    assert "is already run by process" in again
     assert [] == [item for item in sessions if not item.ok]
 
 

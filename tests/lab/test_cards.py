@@ -19,6 +19,7 @@ from remainder_lab import OneService, http_sessions, transfer
 from remainder_lab.pass_all import PASS
 from tests.lab.balancing import balancing, misdirected, status
 from tests.lab.straight import no_program
+from tests.warnings import Warned
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -129,27 +130,27 @@ def test_a_veth_that_loses_all_that_is_sent_back_is_named(tmp_path: Path) -> Non
             sessions=2,
             timeout_s=1.0,
         )
-        warned = [line for line in process.lines if "unless an XDP program runs" in line]
-        named = process.wait_for("warning: eth0 lost", timeout_s=20)
+        warned = [line for line in process.lines if "unless its peer runs an XDP program" in line]
+        named = process.wait_for("warning: eth0 dropped", timeout_s=20)
 
     assert [] == [item for item in lost if item.ok]
     assert 1 == len(warned)
-    assert "of the frames sent back natively" in named
+    assert "forwarded frames in native mode" in named
 
 
 def test_a_driver_without_xdp_runs_generically_and_is_named(scene: OneService) -> None:
     """A bridge has none of its own; asked for native mode alone, it is refused."""
 
     def inside() -> tuple[str, list[str], str]:
-        warnings: list[str] = []
+        warnings = Warned()
         with IPRoute() as route, libbpf.opened(PASS) as opened:
             route.link("add", ifname="br9", kind="bridge")
             opened.load("pass")
             program_fd = opened.program_fd("pass")
             bridge = netlink.interface("br9")
             with pytest.raises(HostError) as refused:
-                attach(program_fd, bridge, "native", warnings.append)
-            link_fd, mode = attach(program_fd, bridge, "auto", warnings.append)
+                attach(program_fd, bridge, "native", warnings)
+            link_fd, mode = attach(program_fd, bridge, "auto", warnings)
             os.close(link_fd)
             os.close(program_fd)
             route.link("del", index=bridge.index)
@@ -159,6 +160,6 @@ def test_a_driver_without_xdp_runs_generically_and_is_named(scene: OneService) -
 
     assert "generic" == mode
     assert "runs in generic mode" in warning
-    assert "has no XDP of its own" in warning
-    assert "has no XDP of its own" in refusal
+    assert "has no native XDP" in warning
+    assert "has no native XDP" in refusal
     assert "--mode generic" in refusal

@@ -35,7 +35,7 @@ def test_a_file_that_the_host_stands_against_is_taken_when_it_no_longer_does(
     scene.balancer.netlink(_set_link, "down")
     process.wait_for("warning: eth0 is down")
     path.write_text(scene.config_text(table="maglev"))
-    refused = process.wait_for("warning: the new file is refused")
+    refused = process.wait_for("warning: new file rejected")
     scene.balancer.netlink(_set_link, "up")
     process.wait_for("published")
     (looked,) = json.loads(
@@ -48,7 +48,7 @@ def test_a_file_that_the_host_stands_against_is_taken_when_it_no_longer_does(
     assert "there is no route" in refused
     assert looked["refused"] is None
     assert {"maglev"} == {service["table"] for service in looked["services"]}
-    assert 1 == sum("the new file is refused" in line for line in process.lines)
+    assert 1 == sum("new file rejected" in line for line in process.lines)
 
 
 def _set_link(ip: IPRoute, state: str) -> None:

@@ -91,7 +91,7 @@ def pid_of_the_balancer(lab_pid: int) -> int:
 
 
 def test_the_banner_says_how_to_start_a_killed_balancer_again(tmp_path: Path) -> None:
-    """And where its words are; the one started by hand ends with the lab too."""
+    """And where its logs are; the one started by hand ends with the lab too."""
     with subprocess.Popen(
         LAB,
         stdin=subprocess.PIPE,
@@ -116,7 +116,7 @@ def test_the_banner_says_how_to_start_a_killed_balancer_again(tmp_path: Path) ->
         while words.read_text().count("ready after") < 2 and time.monotonic() < deadline_s:
             time.sleep(0.05)
         again = pid_of_the_balancer(lab.pid)
-        lab.stdin.write(f"{banner['its words']}\n")
+        lab.stdin.write(f"{banner['logs']}\n")
         lab.stdin.close()
         said = lab.stdout.read()
         lab.wait(30)

@@ -71,7 +71,7 @@ def test_a_file_that_one_role_cannot_have_is_not_published_by_halves(
     process = start(scene, path)
     before = nodes(scene)
     path.write_text(text(scene, servers=4, sender="eth9"))
-    process.wait_for("warning: the new file is refused")
+    process.wait_for("warning: new file rejected")
     refused = nodes(scene)
     path.write_text(text(scene, servers=4, sender="eth0"))
     process.wait_for("published")

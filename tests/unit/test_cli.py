@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from remainder.cli import CHANGE, LOOK, group
+from remainder.cli import CHANGE, LOOK, group, main
 from remainder.cli.options import sudo
 from remainder.diagnose.probe import Finding
 from remainder.errors import ConfigError, Disagreement, HostError
@@ -31,7 +32,7 @@ def run(*arguments: str) -> Result:
 
 def saved(tmp_path: Path, *reports: dict[str, object]) -> str:
     path = tmp_path / "status.json"
-    path.write_text(json.dumps({"nodes": reports}))
+    path.write_text(json.dumps({"version": 1, "nodes": reports}))
     return str(path)
 
 
@@ -148,7 +149,7 @@ def test_a_node_with_another_file_is_shown_a_packet(tmp_path: Path) -> None:
     result = run("agree", str(FLEET), saved(tmp_path, theirs))
 
     assert isinstance(result.exception, Disagreement)
-    assert "lb2 (balancer)  DIFFERS: a packet on which it differs" in result.output
+    assert "lb2 (balancer)  DIFFERS: a packet is answered differently" in result.output
     assert "203.0.113.10:80 tcp: the file says s" in result.output
 
 
@@ -158,11 +159,11 @@ def test_a_cluster_with_a_missing_member_is_incomplete(tmp_path: Path) -> None:
     result = run("agree", str(FLEET), saved(tmp_path, one))
 
     assert isinstance(result.exception, Disagreement)
-    assert "nobody keeps the 1 slot of r2" in result.output
+    assert "no member keeps the 1 slot of r2" in result.output
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("{}", "status --json"), ("nonsense", "is not JSON")]
+    ("content", "said"), [("{}", "status --json"), ("nonsense", "not JSON; expected the output of")]
 )
 def test_what_is_no_report_is_refused(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "x.json"
@@ -194,11 +195,46 @@ def test_a_node_that_cannot_be_told_of_is_an_error_beside_the_others(
     assert bool(options) == ("no data plane" in result.stdout)
 
 
+def test_the_id_of_a_message_stands_behind_its_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("remainder.cli.status.reports", lambda _: [])
+    monkeypatch.setattr(sys, "argv", ["remainder", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert 1 == ended.value.code
+    assert re.fullmatch(
+        r"remainder: nothing runs on this host; .* \[nothing-runs\]\n", capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["where"], r"missing argument 'FILE' \(try `.*remainder where --help`\)"),
+        (["chekc"], r"no such command 'chekc' \(try `.*remainder --help`\)"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_sentence_like_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["remainder", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert 2 == ended.value.code
+    assert re.fullmatch(f"remainder: {sentence}\n", capsys.readouterr().err)
+
+
 def test_a_missing_interface_is_told_once() -> None:
     web = str(DUAL_STACK.with_name("web.toml"))
     result = run("check", web, "--node", "lb1", "--interface", "absent0")
 
-    assert 1 == result.output.count("there is no interface 'absent0' here")
+    assert 1 == result.output.count("no interface named 'absent0'")
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])

@@ -216,7 +216,7 @@ def test_something_else_than_a_secret_is_not_told() -> None:
     with pytest.raises(ConfigError) as caught:
         Config(service=[HASH], secret=secret)
 
-    assert "secret: something else came, wanted 32 hexadecimal digits" == str(caught.value)
+    assert "secret: secret is not text; expected 32 hexadecimal digits" == str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_the_rules_are_looked_at_once_and_again_after_a_change() -> None:
     config.service.append(WEB)  # a second look would find the name taken
     validate(config)
 
-    with pytest.raises(ConfigError, match="'web' is taken"):
+    with pytest.raises(ConfigError, match="duplicate name 'web'"):
         validate(replace(config))
 
 
@@ -382,6 +382,7 @@ def test_an_unknown_node_is_told_which_names_there_are() -> None:
     with pytest.raises(ConfigError) as caught:
         config.balancer_named("lb3")
 
-    assert "balancer: no node is named 'lb3', the file has lb1, lb2; say which with --node" == str(
-        caught.value
+    assert (
+        "balancer: no balancer named 'lb3' in the file, only lb1, lb2; choose with --node"
+        == str(caught.value)
     )

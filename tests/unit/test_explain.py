@@ -13,7 +13,7 @@ from remainder.flow import Address, Flow
 from tests.fleets import cluster, fleet, return_path
 from tests.unit.test_plan import CLIENT, HASH, VIP, WEB, plan_of
 
-UNTOUCHED = "the packet goes up the stack untouched"
+UNTOUCHED = "the packet is passed to the network stack unchanged"
 
 
 @pytest.mark.parametrize(
@@ -27,30 +27,30 @@ UNTOUCHED = "the packet goes up the stack untouched"
         (
             Flow(CLIENT, 40000, VIP, 443, 6),
             "no_service",
-            f"203.0.113.10 is a VIP, but no service takes tcp port 443 there: {UNTOUCHED}",
+            f"203.0.113.10 is a VIP, but has no service for tcp port 443: {UNTOUCHED}",
         ),
         (
             Flow(CLIENT, 40000, VIP, 0, 6),
             "no_service",
             (
-                "203.0.113.10 came without a port, and no service takes tcp on every port there "
-                f"(write one, like 203.0.113.10:80): {UNTOUCHED}"
+                "no destination port given, and 203.0.113.10 has no service for tcp on any port "
+                f"(add a port, e.g. 203.0.113.10:80): {UNTOUCHED}"
             ),
         ),
         (
             Flow(CLIENT, 40000, VIP, 0, 17),
             "no_service",
-            f"203.0.113.10 is a VIP, but no service takes udp there: {UNTOUCHED}",
+            f"203.0.113.10 is a VIP, but has no service for udp: {UNTOUCHED}",
         ),
         (
             Flow(CLIENT, 0, VIP, 0, 47),
             "no_service",
-            f"203.0.113.10 is a VIP, but no service takes gre there: {UNTOUCHED}",
+            f"203.0.113.10 is a VIP, but has no service for gre: {UNTOUCHED}",
         ),
         (
             Flow(CLIENT, 40000, CLIENT, 80, 6),
             "not_vip",
-            f"198.51.100.7 is no VIP of this file: {UNTOUCHED}",
+            f"198.51.100.7 is not a VIP in this file: {UNTOUCHED}",
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_member_and_a_sender_are_told_of_in_their_own_words() -> None:
     returned = explain.lines(returns, returns.where(flow))
 
     assert "cluster  routers: 203.0.113.30 any port any" == kept[0]
-    assert "keep     the other members leave it" == kept[-1]
+    assert "keep     all other members drop it" == kept[-1]
     assert "way back back/web: 203.0.113.10:80 tcp" == returned[0]
     assert "method   l2" == returned[-1]
 
@@ -113,7 +113,7 @@ def test_a_member_and_a_sender_are_told_of_in_their_own_words() -> None:
         (VIP, 80, None, "203.0.113.10:80 any"),
         (VIP, None, 6, "203.0.113.10 any port tcp"),
         (ip_address("2001:db8::10"), 80, 17, "[2001:db8::10]:80 udp"),
-        (ANY_ADDRESS[4], None, None, "whatever no other takes"),
+        (ANY_ADDRESS[4], None, None, "everything else"),
     ],
 )
 def test_a_place_is_address_port_and_protocol(

@@ -46,10 +46,13 @@ def test_the_sides_change_places_in_the_other_direction(flow: Flow) -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ((CLIENT, 1, VIP6, 80, 6), "flow: 198.51.100.7 and 2001:db8::10 are of different families"),
-        ((CLIENT, 65536, VIP, 80, 6), "flow: source port 65536 is outside 0..65535"),
-        ((CLIENT, 1, VIP, -1, 6), "flow: destination port -1 is outside 0..65535"),
-        ((CLIENT, 1, VIP, 80, 256), "flow: protocol 256 is outside 0..255"),
+        (
+            (CLIENT, 1, VIP6, 80, 6),
+            "flow: 198.51.100.7 and 2001:db8::10 belong to different address families",
+        ),
+        ((CLIENT, 65536, VIP, 80, 6), "flow: source port is 65536; expected 0–65535"),
+        ((CLIENT, 1, VIP, -1, 6), "flow: destination port is -1; expected 0–65535"),
+        ((CLIENT, 1, VIP, 80, 256), "flow: protocol is 256; expected 0–255"),
     ],
 )
 def test_what_no_packet_can_have_is_no_flow(fields: tuple[object, ...], sentence: str) -> None:
@@ -96,17 +99,26 @@ def test_an_endpoint_may_be_written_in_these_ways(text: str, address: object, po
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "'' is no address; write 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80"),
-        ("example.org:80", "'example.org:80' is no address; write"),
-        ("203.0.113.10:", "'203.0.113.10:' is no address; write"),
-        ("203.0.113.10:http", "'203.0.113.10:http' is no address; write"),
-        ("203.0.113.010", "'203.0.113.010' is no address; write"),
-        ("203.0.113.10:٨٠", "'203.0.113.10:٨٠' is no address; write"),
-        ("203.0.113.10:65536", "port 65536 in 203.0.113.10:65536 is outside 0..65535"),
-        ("203.0.113.10:" + "9" * 5000, "port 99999999999999999999 in 203.0.113.10:999"),
+        (
+            "",
+            (
+                "'' is not an address; expected 192.0.2.1, 192.0.2.1:80, 2001:db8::1 "
+                "or [2001:db8::1]:80"
+            ),
+        ),
+        ("example.org:80", "'example.org:80' is not an address; expected 192.0.2.1"),
+        ("203.0.113.10:", "'203.0.113.10:' is not an address; expected 192.0.2.1"),
+        ("203.0.113.10:http", "'203.0.113.10:http' is not an address; expected 192.0.2.1"),
+        ("203.0.113.010", "'203.0.113.010' is not an address; expected 192.0.2.1"),
+        ("203.0.113.10:٨٠", "'203.0.113.10:٨٠' is not an address; expected 192.0.2.1"),
+        ("203.0.113.10:65536", "port is 65536 in 203.0.113.10:65536; expected 0–65535"),
+        ("203.0.113.10:" + "9" * 5000, "port is 99999999999999999999 in 203.0.113.10:999"),
         (
             "fe80::1%eth0",
-            "'fe80::1%eth0' has a zone, a packet has none; leave '%' and the rest out",
+            (
+                "'fe80::1%eth0' has a zone ID, which packets do not carry; remove the '%' "
+                "and what follows"
+            ),
         ),
     ],
 )
@@ -127,7 +139,9 @@ def test_a_protocol_is_a_name_or_a_number(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "any", "256", "-1", "6.0", "٦", "9" * 5000])
 def test_what_is_no_protocol_is_refused_with_the_names_there_are(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"is no protocol; write tcp, udp, .* or a number up to"):
+    with pytest.raises(
+        ConfigError, match=r"unknown protocol .*; expected tcp, udp, .* or a number 0–255"
+    ):
         parse_protocol(text)
 
 
@@ -154,7 +168,7 @@ def test_any_text_is_read_or_a_config_error(text: str) -> None:
     [
         ("198.51.100.7", "203.0.113.10:80", "icmp", "destination: 203.0.113.10:80 has a port"),
         ("198.51.100.7:7", "203.0.113.10:80", "icmp", "destination: 203.0.113.10:80 has a port"),
-        ("198.51.100.7:7", "203.0.113.10", "gre", "source: 198.51.100.7:7 has a port, and gre has"),
+        ("198.51.100.7:7", "203.0.113.10", "gre", "source: 198.51.100.7:7 has a port, but gre has"),
         ("[2001:db8::7]:7", "2001:db8::10", "esp", "source: [2001:db8::7]:7 has a port"),
     ],
 )
@@ -165,7 +179,7 @@ def test_a_port_of_a_protocol_without_ports_is_refused_with_what_to_write(
         parse_flow(source, destination, protocol)
 
     assert str(caught.value).startswith(sentence)
-    assert str(caught.value).endswith("or a --protocol with ports, like tcp")
+    assert str(caught.value).endswith("or choose a --protocol with ports, like tcp")
 
 
 def test_a_ping_may_have_its_identifier_in_the_place_of_a_port() -> None:

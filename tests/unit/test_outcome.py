@@ -8,7 +8,11 @@ from pathlib import Path
 from remainder.outcome import Outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "packets.md"
-VERDICTS = {"tx": r"(sends|answers)", "pass": r"leaves it to the stack", "drop": r"drops it"}
+VERDICTS = {
+    "tx": r"(sends|answers)",
+    "pass": r"passes it to the network stack",
+    "drop": r"drops it",
+}
 BY_NAME = {outcome.value: outcome for outcome in Outcome}
 
 
@@ -24,4 +28,6 @@ def test_the_page_has_every_outcome_in_the_same_order() -> None:
 def test_every_outcome_says_whether_it_is_normal() -> None:
     """One sentence each."""
     for outcome in Outcome:
-        assert re.fullmatch(r"(Normal|Rare|Look into it|Never)\b.*\.", outcome.normal), outcome
+        assert re.fullmatch(r"(Normal|Rare|Investigate|Never normal)\b.*\.", outcome.normal), (
+            outcome
+        )

@@ -321,7 +321,7 @@ def test_a_command_that_is_not_installed_says_how_to_get_it(
     for name, extra in {"bench": "bench", "demo": "lab", "lab": "lab"}.items():
         sentence = (
             f"remainder: `remainder {name}` is not installed; "
-            f"get it with: pip install 'remainder[{extra}]'\n"
+            f"install it with `pip install 'remainder[{extra}]'`\n"
         )
 
         assert (2, "", sentence) == answer_of(command, name)

@@ -123,10 +123,10 @@ def untyped(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: remainder.Flow("example.org", 1, "203.0.113.10", 80, 6), "no IPv4 or IPv6"),
+        (lambda: remainder.Flow("example.org", 1, "203.0.113.10", 80, 6), "not an IP address"),
         (
             lambda: remainder.Flow(untyped(7), 1, "203.0.113.10", 80, 6),
-            "neither an address nor the text",
+            "neither an IP address nor text",
         ),
         (
             lambda: remainder.Flow("198.51.100.7", untyped("1"), "203.0.113.10", 80, 6),
@@ -136,9 +136,12 @@ def untyped(value: Any) -> Any:
             lambda: remainder.Flow("198.51.100.7", 1, "203.0.113.10", 80, untyped("tcp")),
             "expected a number",
         ),
-        (lambda: remainder.Flow("198.51.100.7", 1, "2001:db8::10", 80, 6), "different families"),
+        (
+            lambda: remainder.Flow("198.51.100.7", 1, "2001:db8::10", 80, 6),
+            "different address families",
+        ),
         (lambda: remainder.Node("02:00", {}), "is not a MAC address"),
-        (lambda: remainder.Node(bytes(6), untyped({"s1": bytes(6)})), "no IPv4 or IPv6"),
+        (lambda: remainder.Node(bytes(6), untyped({"s1": bytes(6)})), "not an IP address"),
         (
             lambda: remainder.Node(bytes(6), untyped({"192.0.2.11": bytes(5)})),
             "is not a MAC address",

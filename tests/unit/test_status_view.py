@@ -20,11 +20,14 @@ def service(number: int, *, mac: str | None = "02:00:5e:00:53:11") -> dict[str, 
         "key": "src_ip + src_port + dst_ip + dst_port + protocol",
         "table": "maglev",
         "slots": 65_537,
+        "method": "l2",
+        "fragments": "drop",
         "servers": [
             {
                 "name": f"s{at}",
                 "address": f"192.0.2.{10 + at}",
                 "mac": mac,
+                "weight": 1,
                 "slots": 21_846,
                 "packets": 1_234_567,
                 "bytes": 98_765_432,
@@ -43,7 +46,11 @@ def report(*services: dict[str, Any], refused: dict[str, str] | None = None) -> 
         "process": 8719,
         "attached": True,
         "refused": refused,
-        "fingerprint": {"tables": "70495144e9f0" * 4},
+        "file": "remainder.toml",
+        "published": 1,
+        "fingerprint": {"file": "", "tables": "70495144e9f0" * 4, "program": ""},
+        "program": {"id": 1, "instructions": 1162},
+        "assigned": [],
         "services": list(services),
         "outcomes": {
             "forwarded": {"packets": 1_234_567, "bytes": 1},
@@ -102,7 +109,7 @@ def test_a_small_window_has_the_outcomes_before_the_servers_and_names_what_it_le
 
     assert at["lb1"] < at["unresolved"] < at["web-0"]
     assert lines[-1].startswith("… ")
-    assert lines[-1].endswith(" more: a higher window shows them")
+    assert lines[-1].endswith(" more lines; enlarge the window")
 
 
 def test_a_large_window_has_everything_and_the_services_first() -> None:
@@ -174,6 +181,6 @@ def test_a_refused_file_is_named_beside_what_runs() -> None:
     )
 
     assert (
-        "the file changed at 2026-01-02 03:04:05+01:00 and was refused: r.toml:7: no such key; "
-        "the former goes on"
+        "file changed at 2026-01-02 03:04:05+01:00 but was rejected: r.toml:7: no such key; "
+        "still running the previous one"
     ) in out.getvalue()

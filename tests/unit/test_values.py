@@ -72,7 +72,7 @@ def test_a_text_without_an_end_is_not_repeated(kind: str, most: int) -> None:
 
 @pytest.mark.parametrize("kind", ["protocol", "table", "method"])
 def test_a_word_that_nobody_knows_is_told_with_those_that_there_are(kind: str) -> None:
-    with pytest.raises(ConfigError, match=r"'nobody' came, wanted one of \w+"):
+    with pytest.raises(ConfigError, match=rf"unknown {kind} 'nobody'; expected (one of )?\w+"):
         decoded(KINDS[kind], "nobody")
 
 
@@ -94,4 +94,4 @@ def test_a_secret_is_never_repeated() -> None:
         secret_of("secret words")
 
     assert "words" not in str(caught.value)
-    assert "12 characters came, wanted 32 hexadecimal digits" in caught.value.problem
+    assert "secret has 12 characters; expected 32 hexadecimal digits" in caught.value.problem

@@ -1,8 +1,8 @@
 """The command line: nouns look, verbs change.
 
-Each command is one line below and one file: here, or in the package that
-``APART`` names, which brings it as an entry point.  They are imported when
-asked for, so that ``where`` answers at once.
+Each command is one line below and one file: here, or in the package in ``APART``,
+which provides it as an entry point.  Commands are imported only when called, so
+that ``where`` answers at once.
 """
 
 from __future__ import annotations
@@ -10,34 +10,36 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from remainder import __version__
+from remainder.cli.documents import ANSWERED, ASKED, Failure, problem_of, show
+from remainder.cli.options import with_id
 from remainder.errors import ConfigError, RemainderError
 
 LOOK: Final[Mapping[str, str]] = {
-    "check": "is the file valid, is it skewed, can this host run it?",
-    "where": "which server does a flow go to, and why?",
-    "status": "what runs here, and what did it do?",
-    "bench": "what does a packet cost, beside others?  (--wire, --flood: in namespaces it makes)",
-    "keepalived": "which keepalived.conf lets this node stand by?",
-    "agree": "would all nodes give the same answer?",
-    "schema": "the JSON schema of the file, for editors",
+    "check": "Check a file for mistakes and skew, and whether this host can run it",
+    "where": "Show which server a flow goes to, and why",
+    "status": "Show what runs here, with counters",
+    "bench": "Benchmark the data plane and the control plane",
+    "keepalived": "Print the keepalived.conf for a node",
+    "agree": "Check that all nodes would give the same answers",
+    "schema": "Print the JSON schema of the file, for editors",
 }
-"""Commands that change nothing; each speaks --json."""
+"""Commands that change nothing; each has --json."""
 
 CHANGE: Final[Mapping[str, str]] = {
-    "run": "balance on an interface until stopped",
-    "detach": "stop a data plane that was left running",
-    "lab": "open a network of namespaces to play in",
-    "demo": "see it work on real traffic, in namespaces",
+    "run": "Run this node's roles until stopped",
+    "detach": "Stop a data plane that was left running",
+    "lab": "Open a test network of namespaces with a shell in it",
+    "demo": "Show it at work on real traffic, in namespaces",
 }
 """Commands that change something."""
 
 APART: Final[Mapping[str, str]] = {"bench": "bench", "demo": "lab", "lab": "lab"}
-"""Commands that a package of its own brings; it is installed as this extra of ours."""
+"""Commands in packages of their own → the extra that installs the package."""
 
 ENTRY_POINTS: Final = "remainder.commands"
 
@@ -65,26 +67,38 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
-        for title, commands in (("Look (changes nothing)", LOOK), ("Change", CHANGE)):
+        for title, commands in (("Look (change nothing)", LOOK), ("Change", CHANGE)):
             with formatter.section(title):
                 formatter.write_dl(list(commands.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; with --json a failure without an answer becomes a document too."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (RemainderError, click.ClickException, OSError) as error:
+            if ctx.meta.get(ASKED) and not ctx.meta.get(ANSWERED):
+                show(Failure(error=problem_of(error, _sentence(error))), line=True)
+            raise
+
 
 def _from_apart(name: str) -> object:
-    # Only here: finding out what is installed costs more than most commands.
+    # Imported only here: listing installed packages costs more than most commands.
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         return entry.load()
     raise click.UsageError(
-        f"`remainder {name}` is not installed; get it with: pip install 'remainder[{APART[name]}]'"
+        f"`remainder {name}` is not installed; install it with "
+        f"`pip install 'remainder[{APART[name]}]'`"
     )
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="remainder %(version)s")
 def group() -> None:
-    """Remainder: a stateless layer-4 load balancer.  The server is the remainder.
+    """A stateless layer-4 load balancer in XDP.  The server is the remainder.
 
     A packet gives a key; the key picks a slot; the slot names its owner.
     """
@@ -93,32 +107,45 @@ def group() -> None:
 def main() -> None:
     """The entry point: a user's mistake becomes one sentence on stderr.
 
-    Exit codes: 0 fine, 1 the host or an answer is not as it should be,
-    2 the file or the command line is wrong, 130 Ctrl-C.
+    Exit codes: 0 success, 1 a problem of the host or in the answer, 2 a mistake
+    in the file or on the command line, 130 Ctrl-C.
     """
     try:
         sys.exit(group.main(standalone_mode=False) or 0)
-    except ConfigError as error:
-        _complain(str(error), 2)
-    except RemainderError as error:
-        _complain(str(error), 1)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
         sys.exit(2)
-    except click.UsageError as error:
-        hint = f" (try `{error.ctx.command_path} --help`)" if error.ctx else ""
-        _complain(f"{error.format_message()}{hint}", 2)
-    except click.ClickException as error:
-        _complain(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away
+        sys.stderr.close()  # the reader of our output is gone
         sys.exit(0)
-    except OSError as error:
-        _complain(f"{error.filename or 'the output'}: {error.strerror or error}", 1)
+    except (RemainderError, click.ClickException, OSError) as error:
+        print(
+            f"remainder: {with_id(_sentence(error), getattr(error, 'id', None))}", file=sys.stderr
+        )
+        sys.exit(_exit_code(error))
 
 
-def _complain(sentence: str, code: int) -> None:
-    print(f"remainder: {sentence}", file=sys.stderr)
-    sys.exit(code)
+def _sentence(error: Exception) -> str:
+    match error:
+        case click.UsageError():
+            hint = f" (try `{error.ctx.command_path} --help`)" if error.ctx else ""
+            return f"{_plain(error)}{hint}"
+        case click.ClickException():
+            return _plain(error)
+        case OSError():
+            return f"{error.filename or 'output'}: {error.strerror or error}"
+    return str(error)
+
+
+def _plain(error: click.ClickException) -> str:
+    """What click says, in the form of our own sentences."""
+    sentence = error.format_message().rstrip(".")
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, click.ClickException):
+        return error.exit_code
+    return 2 if isinstance(error, ConfigError) else 1

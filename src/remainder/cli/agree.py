@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from remainder.cli.counting import counted
+from remainder.cli.documents import AgreeDocument, ComparedNode, CoveredCluster, show
 from remainder.cli.options import file_argument, json_option
 from remainder.config import Config
 from remainder.errors import ConfigError, Disagreement
@@ -29,15 +30,15 @@ from remainder.sources.file import load
 @click.command(name="agree")
 @file_argument
 @click.argument("reports", nargs=-1, metavar="[STATUS.json]…")
-@click.option("--nodes", help="only these, separated by commas; each must be among the reports")
+@click.option("--nodes", metavar="NAME,…", help="compare only these nodes")
 @json_option
 def command(file: Path, reports: tuple[str, ...], nodes: str | None, *, as_json: bool) -> None:
     """Compare FILE with what nodes run.  Changes nothing.
 
-    STATUS.json is what `remainder status --json` printed on a node (- is
-    standard input); without any, the nodes of this machine are compared.
-    Shows a packet on which a node differs, and whether the members of a
-    cluster own every slot between them.
+    STATUS.json is the output of `remainder status --json` on a node, or - for
+    stdin; without any, the nodes on this host are compared.  Shows a packet on
+    which a node differs, and whether the members of a cluster together own
+    every slot.
     """
     config = load(file)
     told = _told(reports)
@@ -46,25 +47,27 @@ def command(file: Path, reports: tuple[str, ...], nodes: str | None, *, as_json:
     verdicts = [compare(_plan_for(config, report), report) for report in told]
     covered = coverage(told)
     if as_json:
-        click.echo(json.dumps(_plain(verdicts, covered), indent=2))
+        show(_document(verdicts, covered))
     else:
         click.echo("\n".join(_lines(verdicts, covered)))
     differing = [verdict.node for verdict in verdicts if not verdict.agrees]
     if differing:
         raise Disagreement(
-            f"{', '.join(dict.fromkeys(differing))} would not give the answers of {file}; "
-            f"give every node the same file"
+            f"{', '.join(dict.fromkeys(differing))} would answer differently from {file}; "
+            f"give every node the same file",
+            id="answers-differ",
         )
     gaps = [item.cluster for item in covered if not item.complete]
     if gaps:
         raise Disagreement(
             f"cluster {', '.join(gaps)} has slots that no reported member keeps; start the missing "
-            f"members, add their reports, or remove them from the file on all nodes"
+            f"members, add their reports, or remove them from the file on all nodes",
+            id="slots-uncovered",
         )
 
 
 def _plan_for(config: Config, report: Mapping[str, Any]) -> Plan:
-    """What the file has for the role, and for the clusters or return paths, of a report."""
+    """The plan of the file for the role, clusters and return paths of a report."""
     names = {service["name"] for service in report["services"]}
     if report["role"] == "member":
         clusters = [item for item in config.cluster if {item.name, f"{item.name}/ipv4"} & names]
@@ -86,7 +89,9 @@ def _told(reports: tuple[str, ...]) -> list[Mapping[str, Any]]:
         found = running()
         if not found:
             raise ConfigError(
-                "", "nothing runs on this machine; name what status printed elsewhere"
+                "",
+                "nothing runs on this host; pass the output of `remainder status --json` "
+                "from other nodes",
             )
         return [report for report in found if "error" not in report]
     told: list[Mapping[str, Any]] = []
@@ -95,10 +100,10 @@ def _told(reports: tuple[str, ...]) -> list[Mapping[str, Any]]:
             text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
             content = json.loads(text)
         except OSError as error:
-            raise ConfigError(name, f"cannot be read ({error.strerror})") from None
+            raise ConfigError(name, f"cannot read the file ({error.strerror})") from None
         except ValueError:
             raise ConfigError(
-                name, "is not JSON; it should be what `status --json` printed"
+                name, "not JSON; expected the output of `remainder status --json`"
             ) from None
         told += read_reports(name, content)
     return told
@@ -109,7 +114,7 @@ def _only(told: list[Mapping[str, Any]], nodes: list[str]) -> list[Mapping[str, 
     for node in nodes:
         if node not in known:
             raise ConfigError(
-                "--nodes", f"{node!r} is in no report, they have {', '.join(sorted(known))}"
+                "--nodes", f"no report from {node!r}; reports are from {', '.join(sorted(known))}"
             )
     return [report for report in told if report["node"] in nodes]
 
@@ -133,37 +138,37 @@ def _lines(verdicts: list[Comparison], covered: list[Coverage]) -> list[str]:
             f"{counted(item.kept, 'packet')} kept"
         )
         lines += [
-            f"  nobody keeps the {counted(count, 'slot')} of {member}, which does not run"
+            f"  no member keeps the {counted(count, 'slot')} of {member}, which is not running"
             for member, count in item.missing.items()
         ]
     return lines
 
 
-def _plain(verdicts: list[Comparison], covered: list[Coverage]) -> dict[str, Any]:
-    return {
-        "agree": all(verdict.agrees for verdict in verdicts),
-        "nodes": [
-            {
-                "node": verdict.node,
-                "role": verdict.role,
-                "agrees": verdict.agrees,
-                "reason": verdict.reason,
-                "flow": str(verdict.flow) if verdict.flow else None,
-                "ours": verdict.ours,
-                "theirs": verdict.theirs,
-            }
+def _document(verdicts: list[Comparison], covered: list[Coverage]) -> AgreeDocument:
+    return AgreeDocument(
+        agree=all(verdict.agrees for verdict in verdicts),
+        nodes=[
+            ComparedNode(
+                node=verdict.node,
+                role=verdict.role,
+                agrees=verdict.agrees,
+                reason=verdict.reason,
+                flow=str(verdict.flow) if verdict.flow else None,
+                ours=verdict.ours,
+                theirs=verdict.theirs,
+            )
             for verdict in verdicts
         ],
-        "clusters": [
-            {
-                "cluster": item.cluster,
-                "slots": item.slots,
-                "owned": dict(item.owned),
-                "missing": dict(item.missing),
-                "complete": item.complete,
-                "kept": item.kept,
-                "seen": dict(item.seen),
-            }
+        clusters=[
+            CoveredCluster(
+                cluster=item.cluster,
+                slots=item.slots,
+                owned=dict(item.owned),
+                missing=dict(item.missing),
+                complete=item.complete,
+                kept=item.kept,
+                seen=dict(item.seen),
+            )
             for item in covered
         ],
-    }
+    )

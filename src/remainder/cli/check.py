@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from remainder.cli.counting import counted
+from remainder.cli.documents import (
+    CheckDocument,
+    CheckedNeed,
+    CheckedService,
+    CheckedSkew,
+    CheckedTier,
+    CheckFailure,
+    problem_of,
+    show,
+)
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
 from remainder.errors import ConfigError, HostError
@@ -22,20 +31,21 @@ from remainder.sources.file import load
 
 @click.command(name="check")
 @file_argument
-@click.option(
-    "--interface", metavar="IF", help="look at this interface too; default: from the file"
-)
+@click.option("--interface", metavar="IF", help="interface to check  [default: from the file]")
 @node_option
-@click.option("--no-host", is_flag=True, help="the file only, not this machine")
-@click.option("--strict", is_flag=True, help="exit with 1 if this host cannot run it (any NO)")
+@click.option("--no-host", is_flag=True, help="check only the file, not this host")
+@click.option(
+    "--strict", is_flag=True, help="exit with 1 if this host cannot run the file (any NO)"
+)
 @json_option
 def command(
     file: Path, interface: str | None, node: str, *, no_host: bool, strict: bool, as_json: bool
 ) -> None:
-    """Check FILE, warn where its formula is known to be skewed, and try this host.
+    """Check FILE for mistakes and skew, and try whether this host can run it.
 
-    Changes nothing.  Exits with 2 if the file is wrong; a skew is told and
-    exits with 0, and so is a host that cannot run it, unless --strict is given.
+    Changes nothing.  Exits with 2 if the file has a mistake.  Skew warnings and
+    host problems are reported but do not change the exit status; with --strict,
+    host problems exit with 1.
     """
     try:
         config = load(file)
@@ -44,27 +54,25 @@ def command(
         plan = services[0] if services else make_plan(config)
     except ConfigError as error:
         if as_json:
-            click.echo(
-                json.dumps(
-                    {"valid": False, "error": {"where": error.where, "problem": error.problem}}
-                )
-            )
+            show(CheckFailure(error=problem_of(error, str(error))))
         raise
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
     found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
     parted = [parting.sentence for parting in partings(config)]
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
-        click.echo(json.dumps(_plain(plan, tiers, found, host) | {"warnings": parted}, indent=2))
+        show(_document(plan, tiers, found, host=host, warnings=parted))
     else:
         click.echo(_text(file, plan, tiers, found, host=host, warnings=parted))
     missing = [item["need"] for item in host if not item["met"]]
     if strict and missing:
-        raise HostError(f"this host cannot run {file}: {', '.join(missing)}; see above")
+        raise HostError(
+            f"this host cannot run {file}: {', '.join(missing)}; see above", id="host-unready"
+        )
 
 
 def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[dict[str, Any]]:
-    """Try what this node would run; a node that the file does not name tries to balance."""
+    """Try what this node would run; a node that is not in the file tries to balance."""
     from remainder.diagnose.probe import probe, probe_host  # noqa: PLC0415  (needs libbpf)
 
     named = nodes_of(config)
@@ -77,7 +85,7 @@ def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[
         {
             "need": f"node {node!r} in the file",
             "met": False,
-            "detail": f"the file has {', '.join(named)}; say which with --node",
+            "detail": f"the file has only {', '.join(named)}; choose with --node",
         }
     ]
     findings = [("", finding) for finding in probe_host([part.role for part, _ in parts])]
@@ -90,39 +98,44 @@ def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[
     ]
 
 
-def _plain(
-    plan: Plan, tiers: list[Tier], found: list[tuple[str, Skew]], host: list[dict[str, Any]]
-) -> dict[str, Any]:
-    return {
-        "valid": True,
-        "fingerprint": plan.fingerprint,
-        "services": [
-            {
-                "name": planned.name,
+def _document(
+    plan: Plan,
+    tiers: list[Tier],
+    found: list[tuple[str, Skew]],
+    *,
+    host: list[dict[str, Any]],
+    warnings: list[str],
+) -> CheckDocument:
+    return CheckDocument(
+        fingerprint=plan.fingerprint,
+        services=[
+            CheckedService(
+                name=planned.name,
                 **planned.choice.match.written()._asdict(),
-                "key": str(planned.key),
-                "table": planned.choice.table,
-                "slots": planned.slots,
-                "servers": len(planned.owners),
-            }
+                key=str(planned.key),
+                table=planned.choice.table,
+                slots=planned.slots,
+                servers=len(planned.owners),
+            )
             for planned in plan.choices
         ],
-        "tiers": [
-            {"kind": tier.kind, "name": tier.name, "fingerprint": tier.plan.fingerprint}
+        tiers=[
+            CheckedTier(kind=tier.kind, name=tier.name, fingerprint=tier.plan.fingerprint)
             for tier in tiers
         ],
-        "skews": [
-            {
-                "service": name,
-                "severity": skew.severity,
-                "sentence": skew.sentence,
-                "arithmetic": skew.arithmetic,
-                "advice": skew.advice,
-            }
+        skews=[
+            CheckedSkew(
+                service=name,
+                severity=skew.severity,
+                sentence=skew.sentence,
+                arithmetic=skew.arithmetic,
+                advice=skew.advice,
+            )
             for name, skew in found
         ],
-        "host": host,
-    }
+        warnings=warnings,
+        host=[CheckedNeed(**item) for item in host],
+    )
 
 
 def _text(
@@ -172,5 +185,5 @@ def _count(plan: Plan, tiers: list[Tier]) -> str:
 
 
 def _fingerprint(plan: Plan, tiers: list[Tier]) -> str:
-    """The balancer's; where the file has no service, that of its first cluster."""
+    """The balancer's; if the file has no service, that of its first cluster."""
     return plan.fingerprint if plan.choices else tiers[0].plan.fingerprint

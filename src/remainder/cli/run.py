@@ -1,4 +1,4 @@
-"""``remainder run``: balance until stopped."""
+"""``remainder run``: run a node's roles until stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from remainder.cli.counting import counted
-from remainder.cli.options import file_argument, node_option, sudo
+from remainder.cli.options import file_argument, node_option, sudo, with_id
 from remainder.diagnose.dsr import found_servers, silent_servers
 from remainder.errors import HostError
 from remainder.flow import Address
@@ -30,34 +30,37 @@ from remainder.roles.running import Wanted
 
 @click.command(name="run")
 @file_argument
-@click.option("--interface", metavar="IF", help="where the packets come in; default: from the file")
+@click.option("--interface", metavar="IF", help="interface to attach to  [default: from the file]")
 @node_option
 @click.option(
     "--mode",
     type=click.Choice(["auto", "native", "generic"]),
-    help="XDP mode; auto (the default) is native where the driver can, else generic",
+    help="XDP mode; auto: native if the driver supports it, otherwise generic  "
+    "[default: from the file, else auto]",
 )
 @click.option(
-    "--keep", is_flag=True, help="leave the data plane running at the end; `detach` stops it"
+    "--keep", is_flag=True, help="leave the data plane running on exit; `detach` stops it"
 )
 def command(file: Path, interface: str | None, node: str, mode: str | None, *, keep: bool) -> None:
-    """Do this node's part of FILE until Ctrl-C or SIGTERM: balance, be a member, choose routers.
+    """Run this node's roles from FILE until Ctrl-C or SIGTERM.
 
-    Follows changes of FILE and of the servers' MAC addresses.  A bad new file
-    is refused while the old one goes on.  If this process dies, packets go on
-    being forwarded; the next run takes over what it finds.
+    A node can be a balancer, a member of a cluster and a return-path sender.
+    Changes of FILE and of the servers' MAC addresses are picked up at once; a
+    file with a mistake is rejected and the previous one stays in use.  If this
+    process dies, packets are still forwarded; the next run takes over.
     """
     if os.geteuid() != 0 and missing_capabilities():
         raise HostError(
-            "loading a data plane takes root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; "
-            f"try `{sudo()}`"
+            "loading a data plane requires root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; "
+            f"try `{sudo()}`",
+            id="needs-root",
         )
     wanted = Wanted(file=file, node=node, interface=interface, mode=mode, say=_say, warn=_warn)
     started_s = time.monotonic()
     with state.sole_writer(node):
         running = RunningNode.start(wanted)
         for line in _unassigned_vips(running):
-            _say(line)
+            _say(line, id="vip-not-here")
         diagnosis = _Diagnosis(running)
 
         def ready() -> None:
@@ -66,7 +69,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
 
         serve(running, ready=ready, published=diagnosis.look)
         if keep:
-            _say(f"the data plane goes on without us; `remainder detach --node {node}` stops it")
+            _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:
             running.stop()
             _say("detached")
@@ -85,25 +88,25 @@ def _ready(running: RunningNode, started_s: float) -> None:
     _say(f"ready after {took_ms:.0f} ms")
 
 
-def _say(line: str) -> None:
-    with suppress(OSError):  # a closed terminal or pipe must not end a balancer
-        print(line, flush=True)
+def _say(line: str, *, id: str | None = None) -> None:
+    with suppress(OSError):  # a closed terminal or pipe must not stop a balancer
+        print(with_id(line, id), flush=True)
 
 
-def _warn(line: str) -> None:
+def _warn(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):
-        print(f"warning: {line}", file=sys.stderr, flush=True)
+        print(f"warning: {with_id(line, id)}", file=sys.stderr, flush=True)
 
 
 class _Diagnosis:
-    """Beside the work: names the servers that would swallow their packets, each once."""
+    """Warns, in the background and once each, about servers that would swallow their packets."""
 
     def __init__(self, running: RunningNode) -> None:
         self._running = running
         self._asked: frozenset[tuple[Address, Address]] = frozenset()
 
     def look(self) -> None:
-        """Ask the servers that were not asked before."""
+        """Ping the servers that were not asked before."""
         for role in self._running.roles:
             if role.role == "balancer":
                 macs = dict(role.macs)
@@ -121,16 +124,16 @@ def _diagnose(
     asked: Collection[tuple[Address, Address]],
 ) -> None:
     for silent in silent_servers(plan, interface, macs, without=asked):
-        _warn(str(silent))
+        _warn(str(silent), id="server-lacks-vip")
 
 
 def _unassigned_vips(running: RunningNode) -> list[str]:
-    """The commonest surprise of a first run: nobody answers ARP for the VIP."""
+    """The most common surprise of a first run: nobody answers ARP for the VIP."""
     here = netlink.local_addresses()
     return [
-        f"note: {vip} is no address of this machine: packets come only if a router sends them "
-        f"here; assign_vips = true in this node's [[balancer]] answers ARP and neighbour "
-        f"discovery for it"
+        f"note: {vip} is not configured on this host, so packets arrive only if a router routes "
+        f"it here; to answer ARP and neighbour discovery for it, set assign_vips = true in this "
+        f"node's [[balancer]]"
         for role in running.roles
         if role.role == "balancer" and not running.stands_by
         for vip in sorted(role.plan.vips, key=str)

@@ -24,10 +24,10 @@ _UNBOUNDED: Final = 250
 
 
 class View:
-    """Draws reports; between two of them it can tell rates."""
+    """Draws reports; from the second one on it knows the rates."""
 
     def __init__(self, console: Console | None = None) -> None:
-        # A file or a pipe has no edge at which something would have to be left out.
+        # A file or a pipe has no width, so no column has to be dropped.
         self._console = console or Console(width=None if sys.stdout.isatty() else _UNBOUNDED)
         self._before: dict[str, tuple[float, dict[tuple[str, str], int]]] = {}
 
@@ -40,7 +40,7 @@ class View:
             self._write(picture)
 
     def follow(self, look: Callable[[], list[dict[str, Any]]], interval_s: float) -> None:
-        """Again and again, until Ctrl-C; without a terminal one picture below the other."""
+        """Repeatedly, until Ctrl-C; without a terminal one picture below the other."""
         if not self._console.is_terminal:
             self._list(look, interval_s)
             return
@@ -66,7 +66,7 @@ class View:
             return
 
     def _write(self, picture: RenderableType) -> None:
-        """To a file or a pipe: at once, and without the blanks that fill up a line."""
+        """To a file or a pipe: unbuffered, and without trailing blanks."""
         with self._console.capture() as drawn:
             self._console.print(picture)
         for line in drawn.get().splitlines():
@@ -74,7 +74,7 @@ class View:
         self._console.file.flush()
 
     def window(self, nodes: list[dict[str, Any]], now_s: float) -> RenderableType:
-        """A picture that fits the terminal: what matters most first, the rest named as left out."""
+        """A picture that fits the terminal: what matters most first, then how much is hidden."""
         rates = self._rates(nodes, now_s)
         if not self._console.is_terminal:
             return Group(*self._draw(nodes, rates))
@@ -114,7 +114,7 @@ class View:
                 yield Text()
 
     def _servers(self, service: dict[str, Any], rates: Rates, node: dict[str, Any]) -> Table:
-        """As many columns as there is room for; the names stay in any case."""
+        """As many columns as fit; the names always stay."""
         wide = self._console.options.update_width(_UNBOUNDED)
         for left_out in range(len(_LEFT_OUT) + 1):
             table = _servers(service, rates, node, without=_LEFT_OUT[:left_out])
@@ -148,7 +148,7 @@ def _cut(lines: list[Text], height: int) -> list[Text]:
     if len(lines) <= height:
         return lines
     left_out = len(lines) - height + 1
-    return [*lines[: height - 1], Text(f"… {left_out} more: a higher window shows them", "dim")]
+    return [*lines[: height - 1], Text(f"… {left_out} more lines; enlarge the window", "dim")]
 
 
 def _error(node: dict[str, Any]) -> str:
@@ -156,7 +156,7 @@ def _error(node: dict[str, Any]) -> str:
 
 
 def _head(node: dict[str, Any]) -> Iterator[Text]:
-    tended = f"process {node['process']}" if node["process"] else "no process (data plane alone)"
+    tended = f"process {node['process']}" if node["process"] else "no process (data plane only)"
     yield Text.assemble(
         (node["node"], "bold"), f"  {node['role']} on {node['interface']} "
         f"({node['mode'] if node['role'] == 'sender' else node['mode'] + ' XDP'}), {tended}, ",
@@ -164,12 +164,12 @@ def _head(node: dict[str, Any]) -> Iterator[Text]:
     )  # fmt: skip
     if not node["attached"]:
         yield Text(
-            "nothing is attached: the interface is gone, or somebody detached it", style="bold red"
+            "not attached: the interface is gone, or the program was detached", style="bold red"
         )
     if node["refused"]:
         yield Text(
-            f"the file changed at {node['refused']['at']} and was refused: "
-            f"{node['refused']['sentence']}; the former goes on",
+            f"file changed at {node['refused']['at']} but was rejected: "
+            f"{node['refused']['sentence']}; still running the previous one",
             style="bold red",
         )
 
@@ -185,7 +185,7 @@ _COLUMNS: Final[tuple[tuple[str, JustifyMethod], ...]] = (
     ("per s", "right"), ("bytes", "right"), ("share", "left"),
 )  # fmt: skip
 _LEFT_OUT: Final = ("bytes", "MAC", "bar", "slots", "share", "per s")
-"""What a narrow terminal does without, the first first."""
+"""Columns that a narrow terminal drops, in this order."""
 
 
 def _servers(
@@ -227,7 +227,7 @@ def _outcomes(node: dict[str, Any], *, with_meaning: bool) -> Table:
     table.add_column("outcome", header_style="dim", no_wrap=True)
     table.add_column("packets", justify="right", header_style="dim", no_wrap=True)
     if with_meaning:
-        table.add_column("non-zero is", header_style="dim", style="dim")
+        table.add_column("meaning", header_style="dim", style="dim")
     for name, count in node["outcomes"].items():
         if count["packets"]:
             meant = [meaning(name)] if with_meaning else []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from remainder import explain
+from remainder.cli.documents import WhereDocument, show
 from remainder.cli.options import file_argument, json_option
 from remainder.errors import ConfigError, Disagreement
 from remainder.fleet import Tier, tiers_of
@@ -21,17 +22,15 @@ from remainder.sources.file import load
 @file_argument
 @click.argument("source", metavar="SRC[:PORT]")
 @click.argument("destination", metavar="DST[:PORT]")
-@click.option("--protocol", default="tcp", show_default=True, help="name or number")
-@click.option(
-    "--kernel", is_flag=True, help="ask the real program as well (root); differing is an error"
-)
+@click.option("--protocol", default="tcp", show_default=True, help="protocol name or number")
+@click.option("--kernel", is_flag=True, help="also run the XDP program and compare (needs root)")
 @json_option
 def command(
     file: Path, source: str, destination: str, protocol: str, *, kernel: bool, as_json: bool
 ) -> None:
-    """Say where a packet goes and why.  Changes nothing.
+    """Show where a packet from SRC to DST goes, and why.  Changes nothing.
 
-    IPv6 is written [2001:db8::1]:80.
+    Write IPv6 with a port as [2001:db8::1]:80.
     """
     flow = parse_flow(source, destination, protocol)
     tiers = tiers_of(load(file))
@@ -45,24 +44,28 @@ def command(
                 answer.said = asked.where(flow)
     hint = _hint(flow, destination, tiers)
     if as_json:
-        plain = _plain(answers) | ({"hint": hint} if hint else {})
-        click.echo(json.dumps(plain, indent=2))
+        show(msgspec.convert(_plain(answers) | ({"hint": hint} if hint else {}), WhereDocument))
     else:
         click.echo(_text(answers))
         if hint:
             click.echo(hint, err=True)
     for answer in answers:
         if not answer.agrees:
-            said, decision = answer.said or ("", None), answer.decision
+            (outcome, owner), decision = answer.said or ("", None), answer.decision
             raise Disagreement(
-                f"the kernel's program says {said[0]} {said[1] or ''} and the calculation says "
-                f"{decision.outcome} {decision.owner or ''}: do not use this build, and report "
-                f"the flow"
+                f"BUG: XDP program and reference model disagree ({_named(outcome, owner)} vs "
+                f"{_named(decision.outcome, decision.owner)}). Do not deploy this build; "
+                f"please report the flow",
+                id="program-wrong",
             )
 
 
+def _named(outcome: str, owner: str | None) -> str:
+    return f"{outcome} {owner}" if owner else outcome
+
+
 def _hint(flow: Flow, destination: str, tiers: list[Tier]) -> str | None:
-    """What was meant, where a port without brackets was read as a part of the address."""
+    """What was probably meant, if a port without brackets was read as part of the address."""
     vips = {vip for tier in tiers for vip in tier.plan.vips}
     address, _, port = destination.rpartition(":")
     if flow.version == 4 or flow.dst_ip in vips or not port.isdecimal():
@@ -76,7 +79,7 @@ def _hint(flow: Flow, destination: str, tiers: list[Tier]) -> str | None:
 
 @dataclass
 class Answer:
-    """What one tier says of a flow, and what its real program says."""
+    """What one tier decides for a flow, and what its XDP program does."""
 
     tier: Tier
     decision: Decision
@@ -84,12 +87,12 @@ class Answer:
 
     @property
     def agrees(self) -> bool:
-        """True also where the program was not asked."""
+        """True also if the program was not run."""
         return self.said in (None, (self.decision.outcome, self.decision.owner))
 
 
 def _main(answers: list[Answer]) -> Answer:
-    """The balancer's answer; where the file has no service, the first there is."""
+    """The balancer's answer; if the file has no service, the first one."""
     return next((item for item in answers if item.tier.kind == "service"), answers[0])
 
 
@@ -127,7 +130,7 @@ def _decision(answer: Answer) -> dict[str, object]:
 
 
 def _address(decision: Decision) -> str | None:
-    """Of the owner; empty for one that is found by its name, None where nobody owns the packet."""
+    """Of the owner; empty for a member, None if the packet has no owner."""
     if decision.owner is None:
         return None
     return str(decision.address) if decision.address is not None else ""
@@ -150,7 +153,7 @@ def _lines(answer: Answer) -> list[str]:
     decision = answer.decision
     address = f" ({decision.address})" if decision.address else ""
     goes = f"{decision.owner}{address}" if decision.owner else decision.outcome
-    verb = _GOES[answer.tier.kind] if decision.owner else "goes to"
+    verb = _GOES[answer.tier.kind] if decision.owner else "ends as"
     lines = [
         f"{decision.flow}  {verb}  {goes}",
         *(f"  {line}" for line in explain.lines(answer.tier.plan, decision)),

@@ -1,1 +1,1 @@
-"""WHY does it not work?  What this host can do, and whether servers are ready."""
+"""WHY does it not work?  What this host can do, and whether the servers are ready."""

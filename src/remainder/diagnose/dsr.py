@@ -1,9 +1,9 @@
-"""Does a server answer for the VIP?  Ask it the way a balanced packet would reach it.
+"""Does a server answer for the VIP?  Ping it the way a balanced packet would reach it.
 
 An echo request to the VIP, sent to the server's own MAC, from our own address.
 A diagnosis for people when a balancer starts, and when its file has new servers;
-the calculation never hears of it (claims 3, 4).  Without it the commonest mistake
-of direct server return, a VIP that is missing on a server's loopback, is a silent
+the calculation never uses it (claims 3, 4).  Without it the most common mistake
+with direct server return, a VIP missing on a server's loopback, is a silent
 black hole.
 """
 
@@ -44,13 +44,13 @@ class Silent:
         prefix = 32 if self.vip.version == 4 else 128
         return (
             f"server {self.server!r} of service {self.service!r} ({self.address}) does not answer "
-            f"a ping of {self.vip}: if the VIP is not on its loopback its clients get no answer; "
-            f"there: ip addr add {self.vip}/{prefix} dev lo"
+            f"a ping of {self.vip}; if its loopback lacks the VIP, its clients get no answers: "
+            f"run `ip addr add {self.vip}/{prefix} dev lo` on the server"
         )
 
 
 def found_servers(plan: Plan, macs: Mapping[Address, bytes]) -> frozenset[tuple[Address, Address]]:
-    """(address, VIP) of every resolved server: those that can be asked."""
+    """(address, VIP) of every resolved server: those that can be pinged."""
     return frozenset((silent.address, silent.vip) for silent in _servers(plan, macs))
 
 
@@ -72,8 +72,8 @@ def silent_servers(
 ) -> list[Silent]:
     """Every resolved server that does not answer for its VIP within 0.7 s.
 
-    ``without`` those that were asked before, (address, VIP).  Empty where it cannot be
-    asked: without CAP_NET_RAW, or without an address of our own on the interface.
+    ``without`` holds those asked before, as (address, VIP).  Empty if pinging is
+    impossible: without CAP_NET_RAW, or without an address of our own on the interface.
     """
     here = netlink.addresses_on(interface.index)
     own = {
@@ -94,7 +94,7 @@ def silent_servers(
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as packets:
             packets.bind((interface.name, 0))
             _ask(packets, waiting, interface.mac, own)
-    except OSError:  # not allowed to: without CAP_NET_RAW, or by the unit of the service
+    except OSError:  # not allowed: no CAP_NET_RAW, or the systemd unit forbids it
         return []
     return list(waiting.values())
 
@@ -105,7 +105,7 @@ def _ask(
     mac: bytes,
     own: Mapping[int, list[Address]],
 ) -> None:
-    """Ask until everybody answered or time is up; who answered is removed from ``waiting``."""
+    """Ask until all have answered or time is up; remove from ``waiting`` those that answer."""
     identifier = os.getpid() & 0xFFFF
     deadline_s = time.monotonic() + ANSWER_S
     again_s = 0.0
@@ -122,8 +122,8 @@ def _ask(
 def _heard(frame: bytes, waiting: dict[tuple[Address, bytes], Silent]) -> None:
     """An answer counts for the VIP it comes from and the MAC it was sent by.
 
-    The answer may come through a router, whose MAC it then has: it counts for
-    no server, so such a server is named although it may be well.
+    An answer through a router carries the router's MAC and counts for no server,
+    so such a server is reported although nothing may be wrong with it.
     """
     version = {0x0800: 4, 0x86DD: 6}.get(int.from_bytes(frame[12:14], "big"))
     if version is None or len(frame) < _AT[version][2] + 8:

@@ -1,7 +1,7 @@
 """Can this host run it?  Each need is tried, not guessed from a version number.
 
-Look-only: what is loaded and attached for the trial, in a network namespace of
-its own, is gone at the end.
+Look-only: what a trial loads and attaches, in a network namespace of its own, is
+gone when it ends.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from remainder.plan import Plan, Role
 
 _LOOPBACK: Final = 1  # its index in every network namespace
 _ANY_NEIGHBOUR: Final = ip_address("192.0.2.1")
-_NOT_TRIED: Final = "not tried, a network namespace for it takes CAP_SYS_ADMIN; run needs none"
+_NOT_TRIED: Final = "not tried: the trial needs CAP_SYS_ADMIN (`run` does not)"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One need, whether it is met, and what to know about it."""
+    """One requirement, whether it is met, and details."""
 
     need: str
     met: bool
@@ -35,18 +35,18 @@ class Finding:
 
 
 def probe_host(roles: Collection[Role]) -> list[Finding]:
-    """Try what ``run`` needs of this machine, whichever the plan."""
+    """Try what ``run`` needs of this host, whatever the plan."""
     return [
         _try("libbpf", _libbpf),
         _try("kernel", lambda: _kernel(roles)),
         _try("root or capabilities", _root),
-        _try("neighbours are kept resolved", _keeps_resolved),
+        _try("kernel keeps neighbours resolved", _keeps_resolved),
     ]
 
 
 def probe(plan: Plan, interface: str | None) -> list[Finding]:
-    """Try all that ``run`` will need for a plan, as far as that changes nothing that stays."""
-    loads = _try("the kernel accepts the program for this file", lambda: _loads(plan))
+    """Try what ``run`` will need for a plan, without changing anything for good."""
+    loads = _try("kernel accepts the program", lambda: _loads(plan))
     findings = [
         _try(
             "compiled data plane", lambda: f"program {dataplane.code_fingerprint(plan.role)[:12]}"
@@ -54,7 +54,7 @@ def probe(plan: Plan, interface: str | None) -> list[Finding]:
         loads,
     ]
     if loads.met:
-        findings.append(_try("the program can be attached", lambda: _attaches(plan)))
+        findings.append(_try("program can be attached", lambda: _attaches(plan)))
     if interface is not None:
         from remainder.diagnose import probe_interface  # noqa: PLC0415  (netlink is slow to import)
 
@@ -83,13 +83,15 @@ def _kernel(roles: Collection[Role]) -> str:
 def _root() -> str:
     missing = refusal.missing_capabilities()
     if missing:
-        raise HostError(f"loading a data plane takes root, or {refusal.listed(missing)}")
+        raise HostError(
+            f"loading a data plane requires root, or {refusal.listed(missing)}", id="needs-root"
+        )
     who = "root" if os.geteuid() == 0 else "capabilities"
-    return who if pins.is_mounted() else f"{who}; the BPF file system will be mounted by run"
+    return who if pins.is_mounted() else f"{who}; `run` will mount the BPF file system"
 
 
 def _keeps_resolved() -> str:
-    """Whether the kernel does it is read back from an entry of its own loopback."""
+    """Tried on the loopback of a network namespace, and read back."""
     from remainder.kernel import netlink  # noqa: PLC0415  (slow to import)
 
     if not netns.can_be_made():
@@ -101,10 +103,10 @@ def _keeps_resolved() -> str:
 
     if not netns.apart(inside):
         raise HostError(
-            "the kernel resolves neighbours once only (managed ones take Linux 5.16), so a server "
-            "that changes its MAC address may be lost"
+            "this kernel resolves neighbours only once (managed neighbours need Linux 5.16), so a "
+            "server that changes its MAC address may be lost"
         )
-    return "managed by the kernel"
+    return "managed neighbours"
 
 
 def _loads(plan: Plan) -> str:

@@ -1,6 +1,6 @@
-"""Can this host run it there?  What an interface and its segment must offer.
+"""Can this host run it on this interface?  What the interface and its segment must offer.
 
-Look-only, as probe.py, which is the one that asks.
+Look-only, like probe.py, which calls it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from remainder.plan import Plan
 
 
 def trials(plan: Plan, interface: str) -> list[tuple[str, Callable[[], str]]]:
-    """Each need of a plan on an interface, and what tries it; that alone if it is missing."""
+    """Each requirement of a plan on an interface, with its trial; just one if it is missing."""
     there = (f"interface {interface}", lambda: _interface(interface))
     try:
         netlink.interface(interface)
-    except HostError:  # which the first trial tells; the others would say it again
+    except HostError:  # the first trial reports it; the others would repeat it
         return [there]
     return [
         there,
@@ -35,7 +35,8 @@ def _interface(name: str) -> str:
     ours = {item.interface for item in noted if item is not None}
     if found.xdp_program is not None and name not in ours:
         raise HostError(
-            f"runs XDP program {found.xdp_program}, which is not ours; stop what attached it first"
+            f"runs XDP program {found.xdp_program}, which is not ours; detach that one first",
+            id="xdp-in-use",
         )
     attached = f", runs XDP program {found.xdp_program}" if found.xdp_program else ""
     return f"MAC {found.mac.hex(':')}, MTU {found.mtu}, {'up' if found.up else 'down'}{attached}"
@@ -65,4 +66,4 @@ def _answers(plan: Plan, name: str) -> str:
     if silent:
         raise HostError(" / ".join(map(str, silent)))
     unknown = sorted(map(str, asked - known.keys()))
-    return f"not asked, no MAC known yet: {', '.join(unknown)}" if unknown else "all"
+    return f"not pinged, MAC not known yet: {', '.join(unknown)}" if unknown else "all"

@@ -18,8 +18,9 @@ from remainder.kernel.hook import Hook
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface
 from remainder.kernel.pins import Attached
-from remainder.kernel.plane import Plane, Prepared, Warn, Wish
+from remainder.kernel.plane import Plane, Prepared, Wish
 from remainder.kernel.tables import Facts, Tables
+from remainder.messages import Warn
 from remainder.plan import Plan, Role
 
 

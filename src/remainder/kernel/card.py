@@ -51,23 +51,23 @@ def why_not_native(number: int, found: Card, mtu: int) -> str:
     driver = found.driver or "its driver"
     if mtu > ORDINARY_MTU and number in (errno.EINVAL, errno.EOPNOTSUPP, errno.ERANGE):
         return (
-            f"{driver} takes no XDP program at MTU {mtu} (a frame would fill more than one receive "
-            f"buffer of about 3,000 bytes); `ip link set … mtu 1500`, or use a driver with "
-            f"multi-buffer XDP"
+            f"{driver} does not support XDP at MTU {mtu} (frames must fit into one receive buffer "
+            f"of about 3,000 bytes); use `ip link set … mtu 1500`, or a driver with multi-buffer "
+            f"XDP"
         )
     if found.driver == "virtio_net" and number == errno.EOPNOTSUPP:
         return (
-            "virtio_net may not switch its receive offloads off; on the host give the card "
+            "virtio_net cannot disable its receive offloads; on the host, create the card with "
             "guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,"
             "guest_uso4=off,guest_uso6=off"
         )
     if number == errno.ENOMEM:
         return (
-            f"{driver} has {found.queues} of {found.most_queues} queues in use and XDP wants one "
-            f"more for each CPU; `ethtool -L … combined N` with a smaller N, or more queues"
+            f"{driver} uses {found.queues} of {found.most_queues} queues, and XDP needs one more "
+            f"per CPU; lower it with `ethtool -L … combined N`, or add queues"
         )
     if number == errno.EOPNOTSUPP:
-        return f"{driver} has no XDP of its own; a card whose driver has it runs three times faster"
+        return f"{driver} has no native XDP; a driver that has it is three times as fast"
     return f"{driver} says {os.strerror(number).lower()}"
 
 
@@ -76,9 +76,9 @@ def queue_note(found: Card, cpus: int) -> str | None:
     if found.driver != "virtio_net" or found.queues + cpus <= found.most_queues:
         return None
     return (
-        f"virtio_net has {found.most_queues} queues and uses {found.queues}, so its {cpus} CPUs "
-        f"share a queue for what is sent back, which is slower; give it {found.queues + cpus} or "
-        f"more (qemu: queues=, mq=on)"
+        f"virtio_net uses {found.queues} of {found.most_queues} queues, so {cpus} CPUs share a "
+        f"transmit queue, which is slower; give it at least {found.queues + cpus} queues (qemu: "
+        f"queues=, mq=on)"
     )
 
 
@@ -108,7 +108,7 @@ def switch_offloads(name: str, offloads: tuple[str, ...], *, on: bool) -> None:
             door.set_features(features)
     except (OSError, EthtoolError) as error:
         raise HostError(
-            f"{name} will not switch {' and '.join(offloads)} {'on' if on else 'off'} ({error})"
+            f"cannot switch {' and '.join(offloads)} {'on' if on else 'off'} on {name} ({error})"
         ) from None
 
 

@@ -72,7 +72,7 @@ def attach(program_fd: int, ifindex: int, direction: str) -> None:
         if libbpf.errno_of(error) != errno.EEXIST:
             raise
         raise HostError(
-            f"another node of Remainder has its {direction} filter there (priority {PRIORITY}, "
+            f"another Remainder node has its {direction} filter there (priority {PRIORITY}, "
             f"program {program_at(ifindex, direction)}); `remainder detach --node NODE` removes "
             f"what `remainder status` names, `tc filter` what it does not"
         ) from None

@@ -20,7 +20,8 @@ from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName, allocate_counters
 from remainder.kernel.netlink import Interface, Neighbour
-from remainder.kernel.plane import Plane, Prepared, Warn, Wish
+from remainder.kernel.plane import Plane, Prepared, Wish
+from remainder.messages import Warn
 from remainder.plan import Plan, Role
 
 Step = Literal["prepare", "commit", "resolve", "listen", "address", "offload"]
@@ -94,7 +95,7 @@ class FakeKernel:
         for link in self.links.values():
             if link.interface.index == index:
                 return link
-        raise HostError(f"there is no interface {index} here any more")
+        raise HostError(f"interface {index} no longer exists")
 
     def step(self, step: Step, of: str) -> None:
         """Remember a step, or refuse it.  Raises HostError."""
@@ -114,7 +115,7 @@ class FakeHost:
         """As on Linux."""
         if name not in self.kernel.links:
             names = ", ".join(sorted(self.kernel.links))
-            raise HostError(f"there is no interface {name!r} here, there are {names}")
+            raise HostError(f"no interface named {name!r} on this host, which has {names}")
         return self.kernel.links[name].interface
 
     def networks_on(self, index: int) -> Collection[IPv4Network | IPv6Network]:
@@ -126,7 +127,7 @@ class FakeHost:
         networks = self.kernel.at(index).networks
         for address in addresses:
             if not any(address in network for network in networks):
-                return address, f"there is no route to {address}"
+                return address, f"no route to {address}"
         return None
 
     def neighbours(self, index: int) -> Mapping[Address, Neighbour]:

@@ -110,8 +110,8 @@ class Filter:
         """In one step."""
         if self.target()[0] is None:
             raise HostError(
-                f"the {self.direction} filter on interface {self.ifindex} was removed by hand; "
-                f"start `run` again"
+                f"the {self.direction} filter on interface {self.ifindex} was removed by somebody "
+                f"else; restart `remainder run`"
             )
         netns.inside(
             self.namespace, lambda: clsact.replace(program_fd, self.ifindex, self.direction)

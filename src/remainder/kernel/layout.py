@@ -65,8 +65,8 @@ def layout_of(capacity: Capacity) -> Layout:
     size = _next_line(owners_at + capacity.owners * abi.OWNER.itemsize)
     if size > _MOST_BYTES:
         raise HostError(
-            f"the tables of this file take {-(-size >> 20)} MiB, "
-            f"{_MOST_BYTES >> 20} is the most; give its services fewer slots"
+            f"the tables of this file need {-(-size >> 20)} MiB, the maximum is "
+            f"{_MOST_BYTES >> 20}; use fewer slots"
         )
     return Layout(seeds_at, services_at, slots_at, owners_at, size)
 

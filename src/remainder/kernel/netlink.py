@@ -77,8 +77,9 @@ def interface(name: str) -> Interface:
         if not found:
             names = ", ".join(sorted(link.get("ifname") for link in route.get_links()))
             raise HostError(
-                f"there is no interface {name!r} here, there are {names}; "
-                f"name one with --interface or in the file"
+                f"no interface named {name!r} on this host, which has {names}; fix --interface or "
+                f"the file",
+                id="interface-missing",
             )
         return _interface(route.get_links(found[0])[0])
 
@@ -89,7 +90,7 @@ def interface_at(index: int) -> Interface:
         try:
             return _interface(route.get_links(index)[0])
         except (NetlinkError, IndexError):
-            raise HostError(f"there is no interface {index} here any more") from None
+            raise HostError(f"interface {index} no longer exists") from None
 
 
 def _interface(link: Any) -> Interface:
@@ -155,8 +156,8 @@ def listen_to(interface: Interface, mac: bytes, *, join: bool) -> None:
             if not join:
                 return  # it has left already
             raise HostError(
-                f"{interface.name} will not listen to {mac.hex(':')} ({error.strerror}); "
-                f"choose another mac for the cluster"
+                f"{interface.name} cannot join {mac.hex(':')} ({error.strerror}); use another mac "
+                f"for the cluster"
             ) from None
 
 
@@ -185,7 +186,7 @@ def add_address(index: int, address: Address) -> bool:
         except NetlinkError as error:
             if error.code == errno.EEXIST:
                 return False
-            raise HostError(f"putting {address} on the interface: {error.args[-1]}") from None
+            raise HostError(f"adding {address} to the interface: {error.args[-1]}") from None
     return True
 
 
@@ -202,7 +203,9 @@ def remove_address(index: int, address: Address) -> None:
             )
         except NetlinkError as error:
             if error.code not in (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENOENT):
-                raise HostError(f"taking {address} off the interface: {error.args[-1]}") from None
+                raise HostError(
+                    f"removing {address} from the interface: {error.args[-1]}"
+                ) from None
 
 
 def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str] | None:
@@ -219,10 +222,10 @@ def _off_link(route: IPRoute, address: Address, index: int) -> str | None:
     try:
         found = route.route("get", dst=str(address), family=_FAMILY[address.version])
     except NetlinkError:
-        return f"there is no route to {address}"
+        return f"no route to {address}"
     message = next(iter(found))
     if message["type"] == 2:
-        return f"{address} is an address of this machine"
+        return f"{address} is an address of this host"
     if message.get("gateway") or message.get("via"):
         return f"{address} is behind the gateway {message.get('gateway')}, not on the segment"
     out = message.get("oif")
@@ -252,8 +255,8 @@ def keep_resolved(index: int, addresses: Iterable[Address]) -> None:
                 )
             except NetlinkError as error:
                 raise HostError(
-                    f"the kernel will not keep {address} resolved ({error.args[-1]}); "
-                    f"Linux 5.16 or newer is needed"
+                    f"the kernel refused to keep {address} resolved ({error.args[-1]}); managed "
+                    f"neighbours need Linux 5.16"
                 ) from None
 
 

@@ -82,8 +82,9 @@ def ensure_bpffs() -> None:
     if libc.mount(b"bpf", str(BPFFS).encode(), b"bpf", 0, b"mode=0700") != 0:
         reason = os.strerror(ctypes.get_errno())
         raise HostError(
-            f"the BPF file system is not mounted at {BPFFS} and mounting it fails ({reason}); "
-            f"as root: mount -t bpf bpf {BPFFS}"
+            f"the BPF file system is not mounted at {BPFFS} and cannot be mounted ({reason}); run "
+            f"as root: mount -t bpf bpf {BPFFS}",
+            id="bpffs-missing",
         )
 
 

@@ -11,7 +11,7 @@ outlives the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
@@ -19,9 +19,8 @@ from typing import Protocol
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface
+from remainder.messages import Warn
 from remainder.plan import Plan, Role
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

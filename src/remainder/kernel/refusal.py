@@ -36,7 +36,10 @@ def failure(number: int, doing: str) -> HostError:
     """For an error number of the kernel."""
     words = os.strerror(number)
     if number in (errno.EPERM, errno.EACCES):
-        error = HostError(f"{doing}: the kernel says {words.lower()}, {_why_not_permitted()}")
+        reason = "needs-root" if missing_capabilities() else "not-permitted"
+        error = HostError(
+            f"{doing}: the kernel says {words.lower()}, {_why_not_permitted()}", id=reason
+        )
     else:
         error = HostError(f"{doing}: {words}")
     error.errno = number
@@ -85,7 +88,8 @@ def rejected(program: str, log: str, compiler: str) -> HostError:
     return HostError(
         f"the kernel's verifier rejected program {program!r} (Linux {platform.release()}, compiled "
         f"by {compiler}): {' / '.join(lines[-_VERDICT_LINES:])}; please report this sentence, with "
-        f"the file"
+        f"the file",
+        id="verifier-rejected",
     )
 
 
@@ -101,8 +105,8 @@ def too_old(role: Role, release: str) -> str | None:
     if found is None or found >= needed:
         return None
     return (
-        f"Linux {release} is too old, a {role} takes {needed[0]}.{needed[1]} or newer; "
-        f"Debian 12, Ubuntu 24.04 and RHEL 10 have one"
+        f"Linux {release} is too old: a {role} needs {needed[0]}.{needed[1]} or newer, as in "
+        f"Debian 12, Ubuntu 24.04 and RHEL 10"
     )
 
 
@@ -124,4 +128,4 @@ def refuse_old_kernel(role: Role) -> None:
     """Raises Unsupported if the running kernel is too old for a role."""
     sentence = too_old(role, platform.release())
     if sentence is not None:
-        raise Unsupported(sentence)
+        raise Unsupported(sentence, id="kernel-too-old")

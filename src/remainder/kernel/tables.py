@@ -104,8 +104,8 @@ class Tables:
             known = sum(network.version == version for network in networks)
             if known > abi.PREFIXES:
                 raise HostError(
-                    f"the interface has {known} IPv{version} ranges, {abi.PREFIXES} is the "
-                    f"most; remove addresses that are not needed"
+                    f"the interface has {known} IPv{version} prefixes, the maximum is "
+                    f"{abi.PREFIXES}; remove unneeded addresses"
                 )
 
     def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:

@@ -1,1 +1,1 @@
-"""WILL it do what one expects?  What a right file does that its writer may not have meant."""
+"""WILL it do what one expects?  Effects of a valid file that its author may not have intended."""

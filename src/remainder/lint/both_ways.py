@@ -2,8 +2,8 @@
 
 Claims: 44-48.
 A ``[[cluster]]`` of routers and the ``[[return_path]]`` of the servers behind
-them are two sections that must make one choice.  Where they do not, sessions
-break at routers that remember them; a file may still want it, so this warns.
+them are two sections that must make the same choice.  Otherwise sessions break
+at stateful routers; since a file may intend that, this only warns.
 Rule: pure.
 """
 
@@ -26,22 +26,22 @@ class Parting:
     cluster: str
     return_path: str
     differs: tuple[str, ...]
-    """``key 'src_ip' and 'dst_ip'``: what stands in the cluster, what in the return path."""
+    """``key ('src_ip' and 'dst_ip')``: that of the cluster, that of the return path."""
 
     @property
     def sentence(self) -> str:
         """For people."""
         return (
             f"cluster {self.cluster!r} and return_path {self.return_path!r} choose between the "
-            f"same routers but differ in {', in '.join(self.differs)}, so answers leave through "
-            f"another router than their requests came by; write the same in both"
+            f"same routers but differ in {', in '.join(self.differs)}, so answers can leave "
+            f"through another router than the one their request came in by; use the same in both"
         )
 
 
 def partings(config: Config) -> list[Parting]:
-    """Every pair of sections that names the same routers and chooses otherwise.
+    """Every pair of sections that names the same routers but chooses differently.
 
-    Only a cluster of address ``any`` takes what goes through its members.
+    Only a cluster with address ``any`` takes packets that pass through its members.
     """
     found = []
     for cluster in config.cluster:
@@ -57,11 +57,11 @@ def partings(config: Config) -> list[Parting]:
 
 
 def _differences(cluster: Cluster, path: ReturnPath) -> Iterator[str]:
-    # Whatever packets a path is for, it chooses alike.
+    # A path makes the same choice for all packets it covers.
     one, other = cluster_choices(cluster)[0], return_choices(replace(path, others=True), ())[0]
     in_, back = _owners(one), _owners(other)
     if len(set(in_)) == 1 and set(in_) == set(back):
-        return  # there is no choice
+        return  # no choice to make
     if _meaning(one.key) != _meaning(other.key):
         yield f"key ({str(one.key)!r} and {str(other.key)!r})"
     if in_ == back:
@@ -83,7 +83,7 @@ def _owners(choice: Choice) -> list[str]:
 
 
 def _meaning(key: Key) -> tuple[bool, frozenset[str]]:
-    """The order of the fields changes no number."""
+    """The order of the fields does not change the key."""
     return key.hashed, frozenset(key.fields)
 
 

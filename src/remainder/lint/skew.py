@@ -1,10 +1,10 @@
-"""Who is left out?  Known traffic that a service's formula spreads badly, and the arithmetic.
+"""Which servers get no traffic?  Known traffic that a formula spreads badly, with the arithmetic.
 
 Measured: Linux gives a TCP client even source ports first; addresses are handed
 out in strides, one /24 or one /64 to a client.  A sum passes a stride on to the
-slots, and a stride that has a divisor in common with their number skips slots.
-Rule: this file says what the numbers force, not what traffic will come; it knows
-owners and weights, never who is asking.
+slots, and a stride that shares a divisor with the number of slots skips some.
+Rule: this file says what follows from the numbers, not what traffic will arrive;
+it knows owners and weights, never which role asks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Skew:
     arithmetic: str
     advice: str
     reached: int | None = None
-    """How many servers that traffic meets at worst."""
+    """How many servers that traffic reaches at worst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +50,21 @@ _EVEN_PORTS: Final = _Stride(
     "even_ports",
     step=2,
     written="2",
-    who="Linux connect() gives even source ports first, so one client",
+    who="Linux connect() uses even source ports first, so one client",
     what="source ports",
 )
 _ONE_PER_24: Final = _Stride(
     "one_per_24",
     step=2**8,
     written="256",
-    who="clients that are one per /24, with the same last byte,",
+    who="clients in different /24s with the same last byte",
     what="addresses",
 )
 _ONE_PER_64: Final = _Stride(
     "one_per_64",
     step=2**64,
     written="2^64",
-    who="clients that are one per /64, with the same lower half,",
+    who="clients in different /64s with the same lower 64 bits",
     what="addresses",
 )
 
@@ -91,7 +91,7 @@ def skews(choice: Choice) -> list[Skew]:
 
 
 def _sources(key: Key, protocol: int | None) -> set[str]:
-    """What the key reads of the source; without ports ``src_port`` is always 0."""
+    """The source fields that the key reads; without ports ``src_port`` is always 0."""
     fields = {"src_ip", "src_port"} & set(key.fields)
     if protocol is None or protocol in WITH_PORTS or protocol in (ICMP, ICMPV6):
         return fields
@@ -101,12 +101,12 @@ def _sources(key: Key, protocol: int | None) -> set[str]:
 def _strides(sources: set[str], choice: Choice) -> list[_Stride]:
     if sources == {"src_ip"}:
         return [_ONE_PER_24 if choice.match.address.version == 4 else _ONE_PER_64]
-    # Measured: for UDP Linux draws odd and even ports alike.
+    # Measured: for UDP, Linux uses odd and even ports alike.
     return [_EVEN_PORTS] if choice.match.protocol in (None, PROTOCOLS["tcp"]) else []
 
 
 def _strided(stride: _Stride, choice: Choice) -> Skew | None:
-    """A warning if keys that lie a stride apart do not meet every server."""
+    """A warning if keys that lie a stride apart do not reach every server."""
     slots = choice.slot_count
     divisor = gcd(slots, stride.step)
     if divisor == 1:
@@ -116,16 +116,16 @@ def _strided(stride: _Stride, choice: Choice) -> Skew | None:
     if reached == servers:
         return None
     meets = slots // divisor
-    of_servers = "" if slots == servers else f", which belong to {reached} of {servers} servers"
+    of_servers = "" if slots == servers else f", owned by {reached} of {servers} servers"
     return Skew(
         name=stride.name,
         severity="warning",
         sentence=f"{stride.who} can reach only {reached} of {servers} servers",
         arithmetic=(
-            f"{stride.what} {stride.written} apart meet {slots} / gcd({slots}, {stride.written}) "
+            f"{stride.what} {stride.written} apart hit {slots} / gcd({slots}, {stride.written}) "
             f"= {slots} / {divisor} = {meets} of {slots} slots{of_servers}"
         ),
-        advice='table = "maglev" with an odd prime number of slots reaches all, and so does a hash',
+        advice='use table = "maglev" with an odd prime number of slots, or a hash, to reach all',
         reached=reached,
     )
 
@@ -140,8 +140,8 @@ def _source_unread(key: Key) -> Skew:
     return Skew(
         name="source_unread",
         severity="warning",
-        sentence="the key reads nothing of the source, so all clients go to the same server",
-        arithmetic=f"{key} is one number, whoever asks",
+        sentence="the key ignores the source, so all clients go to the same server",
+        arithmetic=f"{key} is the same for every client",
         advice="add src_ip to the key",
         reached=1,
     )
@@ -151,17 +151,17 @@ def _one_client(key: Key) -> Skew:
     return Skew(
         name="one_client",
         severity="note",
-        sentence="every session of one client, or of all behind one NAT, goes to the same server",
-        arithmetic=f"{key} is one number, whatever the source port",
-        advice="add src_port to the key if that is not wanted",
+        sentence="all sessions of one client, or of all behind one NAT, go to the same server",
+        arithmetic=f"{key} is the same for every source port",
+        advice="add src_port to the key to spread them",
         reached=1,
     )
 
 
 def _one_more(choice: Choice) -> Skew:
-    """What one more server of the smallest unit of weight would move, exactly.
+    """What one more server with the smallest unit of weight would move, exactly.
 
-    Of slots(slots + 1) successive keys each pair (key % slots, key % (slots + 1))
+    Among slots(slots + 1) successive keys each pair (key % slots, key % (slots + 1))
     occurs once, and an owner of w slots keeps w² of them.
     """
     weights = choice.weights
@@ -182,7 +182,7 @@ def _one_more(choice: Choice) -> Skew:
             f"{_percent(1 - kept)} of the flows"
         ),
         arithmetic=f"{arithmetic} = {_percent(1 - kept)}",
-        advice=f'table = "maglev" would move little more than {_percent(Fraction(1, slots + 1))}',
+        advice=f'with table = "maglev", little more than {_percent(Fraction(1, slots + 1))}',
     )
 
 

@@ -1,1 +1,1 @@
-"""WHAT runs, and do nodes agree?  Reports of data planes, and the notes of who tends them."""
+"""WHAT runs, and do nodes agree?  Reports of data planes, and the state files of nodes."""

@@ -1,9 +1,9 @@
 """Would two parties give the same answer?  If not: a packet on which they differ.
 
 Claims: 15, 28, 34, 44 (each party does the calculation for itself).
-Everybody's redundancy assumes agreement; only a calculation can be compared.
-Rule: pure; what a node says of itself (``status --json``) is enough to do its
-calculation again, all but the secret.
+All redundancy assumes that the parties agree; here it can be checked.
+Rule: pure; a node's report (``status --json``) holds all that is needed to repeat
+its calculation, except the secret.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from remainder.errors import ConfigError
 from remainder.flow import Flow, address_of
 from remainder.plan import Plan, PlannedChoice, Role, plan_choice
 from remainder.selection.key import parse_key
+
+REPORT_VERSION: Final = 1
+"""``version`` of the output of ``status --json`` that can be compared."""
 
 FLOWS_COMPARED: Final = 2_000
 """How many flows of each service are compared, at most."""
@@ -54,7 +57,7 @@ class Coverage:
 
 
 def compare(ours: Plan, told: Mapping[str, Any]) -> Comparison:
-    """Hold our calculation against what a node says that it runs."""
+    """Compare our calculation with what a node reports."""
     node, role = str(told["node"]), told["role"]
     if told["fingerprint"]["tables"] == ours.fingerprint:
         return Comparison(node=node, role=role, agrees=True, reason="the same tables")
@@ -63,9 +66,9 @@ def compare(ours: Plan, told: Mapping[str, Any]) -> Comparison:
     if found is None:
         hashed = any(chosen.key.hashed for chosen in ours.choices)
         reason = (
-            "the tables are alike, but the secrets differ"
+            "same tables, but different secrets"
             if hashed
-            else f"the fingerprints differ, but {FLOWS_COMPARED:,} flows of each service do not"
+            else f"different fingerprints, but {FLOWS_COMPARED:,} flows of each service agree"
         )
         return Comparison(node=node, role=role, agrees=False, reason=reason)
     flow, one, other = found
@@ -73,7 +76,7 @@ def compare(ours: Plan, told: Mapping[str, Any]) -> Comparison:
         node=node,
         role=role,
         agrees=False,
-        reason="a packet on which it differs",
+        reason="a packet is answered differently",
         flow=flow,
         ours=one,
         theirs=other,
@@ -81,7 +84,7 @@ def compare(ours: Plan, told: Mapping[str, Any]) -> Comparison:
 
 
 def rebuilt(told: Mapping[str, Any], secret: bytes | None) -> Plan:
-    """The plan of a node, from its report; the secret is ours, since it tells nobody its own."""
+    """The plan of a node, from its report; the secret is ours, since no report contains one."""
     return Plan(
         choices=tuple(plan_choice(_choice(service)) for service in told["services"]),
         secret=secret or bytes(16),
@@ -141,7 +144,7 @@ def _flows(choices: Sequence[PlannedChoice]) -> Iterator[Flow]:
 
 
 def coverage(told: Sequence[Mapping[str, Any]]) -> list[Coverage]:
-    """For each cluster that the members of these reports have: do they own all of it?"""
+    """For each cluster in these reports: do its running members own all of its slots?"""
     members = [report for report in told if report["role"] == "member"]
     names = dict.fromkeys(service["name"] for report in members for service in report["services"])
     return [_coverage(name, members) for name in names]
@@ -166,13 +169,19 @@ def _coverage(name: str, members: Sequence[Mapping[str, Any]]) -> Coverage:
 
 
 def read_reports(name: str, content: Any) -> list[Mapping[str, Any]]:
-    """The reports in what ``status --json`` printed.  Raises ConfigError for anything else."""
+    """The reports in the output of ``status --json``.  Raises ConfigError for anything else."""
     try:
-        found = content["nodes"]
+        found, version = content["nodes"], content["version"]
         for report in found:
             report["fingerprint"]["tables"], report["services"], report["role"], report["node"]
     except (KeyError, TypeError):
         raise ConfigError(
-            name, "is not what `remainder status --json` prints; save that to a file and name it"
+            name, "not the output of `remainder status --json`; save that to a file and pass it"
         ) from None
+    if version != REPORT_VERSION:
+        raise ConfigError(
+            name,
+            f"version is {version!r}; expected {REPORT_VERSION}, "
+            f"so use the same release of Remainder on all nodes",
+        )
     return list(found)

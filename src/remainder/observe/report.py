@@ -1,4 +1,4 @@
-"""What runs on this machine, as plain values: the answer behind ``status``.
+"""What runs on this host, as plain values: the answer behind ``status``.
 
 Look-only: opens pins for reading, changes nothing.
 """
@@ -23,33 +23,37 @@ def reports(node: str | None = None) -> list[dict[str, Any]]:
     found = [item for item in state.running() if node in (None, item[0])]
     if node is not None and not found:
         names = ", ".join(dict.fromkeys(name for name, _ in state.running())) or "none"
-        raise HostError(f"nothing runs here for node {node!r}; nodes that do: {names}")
+        raise HostError(
+            f"no data plane of node {node!r} runs here; nodes on this host: {names}",
+            id="nothing-runs",
+        )
     if node is not None:
         return [report(name, role) for name, role in found]
     return [_report_or_why(name, role) for name, role in found]
 
 
 def _report_or_why(node: str, role: Role) -> dict[str, Any]:
-    """One node that cannot be told of must not hide the others."""
+    """One node that cannot be read must not hide the others."""
     try:
         return report(node, role)
     except HostError as error:
-        return {"node": node, "role": role, "error": str(error)}
+        return {"node": node, "role": role, "error": str(error), "id": error.id}
 
 
 def report(node: str, role: Role = "balancer") -> dict[str, Any]:
     """Everything about a node's data plane in a role.  Raises HostError if it has none."""
     noted = state.read(node, role)
     if noted is None:
-        raise HostError(f"nothing runs here for node {node!r} as {role}")
+        raise HostError(f"node {node!r} does not run here as {role}", id="nothing-runs")
     if os.geteuid() != 0 and not os.access(pins.folder_of(node, role), os.R_OK):
-        raise HostError("reading the counters takes root; try with sudo")
+        raise HostError("reading the counters requires root; try again with sudo", id="needs-root")
     attached = pins.find(node, role)
     if attached is None:
         raise HostError(
-            f"node {node!r} has notes but no data plane at {pins.folder_of(node, role)}: it was "
-            f"removed by hand, or this shell sees another /sys (`ip netns exec` does; use "
-            f"nsenter --net)"
+            f"state file exists for {node!r} but nothing is pinned at "
+            f"{pins.folder_of(node, role)}: removed by hand, or this shell has a different /sys "
+            f"(as under `ip netns exec`; use nsenter --net)",
+            id="data-plane-missing",
         )
     try:
         return _plain(noted, attached)

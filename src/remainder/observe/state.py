@@ -1,6 +1,6 @@
-"""Names for the numbers in the kernel: what a running node wrote down about itself.
+"""The state file of a running node: names for the numbers in the kernel.
 
-The data plane needs none of it; ``status`` and the next start do.
+The data plane does not need it; ``status`` and the next start do.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ServiceState(Struct, frozen=True, kw_only=True):
 
 
 class Refused(Struct, frozen=True, kw_only=True):
-    """A new file that was refused; what it says here ran on."""
+    """A new file that was rejected; the rest of the state is that of the previous one."""
 
     at: str  # ISO 8601, with the offset of the time zone
     sentence: str
@@ -65,7 +65,7 @@ class State(Struct, frozen=True, kw_only=True):
     file: str
     interface: str
     mode: str
-    published: int  # how often, by this process
+    published: int  # number of publications by this process
     fingerprint_file: str
     fingerprint_tables: str
     fingerprint_program: str
@@ -83,7 +83,7 @@ def path_of(node: str, role: Role) -> Path:
 
 
 def read(node: str, role: Role) -> State | None:
-    """The state of a node's role; None if there is none, or it is of another version."""
+    """The state of a node's role; None if there is none, or another version wrote it."""
     try:
         return msgspec.json.decode(path_of(node, role).read_bytes(), type=State)
     except (OSError, msgspec.DecodeError):
@@ -111,14 +111,14 @@ def remove(node: str, role: Role) -> None:
 
 
 def lock_of(node: str) -> Path:
-    """What the process that runs a node holds; the file itself says nothing."""
+    """The lock held by the process that runs a node."""
     return RUN / f"{node}.lock"
 
 
 def tended_by(node: str) -> int | None:
-    """The process that runs the node: who holds its lock.
+    """The ID of the process that runs the node, which is the one that holds its lock.
 
-    The number alone would not do: that of a dead process may be another's by now.
+    A process ID alone proves nothing: that of a dead process may be in use again.
     """
     try:
         descriptor = os.open(lock_of(node), os.O_RDONLY)
@@ -148,14 +148,15 @@ def sole_writer(node: str) -> Iterator[None]:
     descriptor = _opened(node)
     try:
         while not (held := _locked(descriptor, fcntl.LOCK_EX)) or not _is_at(node, descriptor):
-            if held:  # the one before us has removed this file: nobody else would find it
+            if held:  # the previous holder has removed this file: nobody else would find it
                 stale, descriptor = descriptor, _opened(node)
                 os.close(stale)
             elif time.monotonic() > deadline_s:
                 holder = os.read(descriptor, 32).decode(errors="replace").strip()
                 raise HostError(
-                    f"node {node!r} is run already by process {holder or 'unknown'}; "
-                    f"stop that one first, or choose another --node"
+                    f"node {node!r} is already run by process {holder or 'unknown'}; "
+                    f"stop that one first, or choose another --node",
+                    id="node-runs-already",
                 )
             else:
                 time.sleep(_LOOK_S / 10)
@@ -165,7 +166,7 @@ def sole_writer(node: str) -> Iterator[None]:
             yield
         finally:
             if _is_at(node, descriptor):
-                with suppress(OSError):  # who may only write the file leaves it
+                with suppress(OSError):  # without write access to the directory it stays
                     lock_of(node).unlink()
     finally:
         os.close(descriptor)
@@ -178,12 +179,12 @@ def _opened(node: str) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise HostError(
-            f"{path} cannot be written ({error.strerror}); run as root, or let the user write {RUN}"
+            f"cannot write {path} ({error.strerror}); run as root, or make {RUN} writable"
         ) from None
 
 
 def _is_at(node: str, descriptor: int) -> bool:
-    """Whether this file is the one that others find."""
+    """Whether this is still the file that others would find."""
     try:
         return os.path.samestat(os.fstat(descriptor), lock_of(node).stat())
     except FileNotFoundError:

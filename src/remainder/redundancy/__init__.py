@@ -1,4 +1,4 @@
-"""WHO is in charge, and who tells the network?
+"""WHO is active, and who announces it?
 
 Rule: pure; the calculation does not know of it, and no packet waits for it.
 """

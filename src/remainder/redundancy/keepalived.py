@@ -1,17 +1,16 @@
-"""Who of the balancers is in charge: decided by keepalived (VRRPv3), whose file is written here.
+"""Which balancer is active: decided by keepalived (VRRPv3), whose configuration is written here.
 
 Claims: 15, 16.
 All balancers of a file run ``remainder run`` all the time, and each gives the
-same answer for every packet; nothing passes between them.  What makes one
-active is that packets reach it: it holds the VIPs, answers ARP and neighbour
-discovery for them with its own MAC, and tells the segment so when it takes
-over (gratuitous ARP, unsolicited advertisement).  A standby holds no VIP, so
-nobody sends it a frame.  Hence nothing needs to be armed: no flag is written
-at a takeover, no session carried over, and two that are active for a moment
-do no harm.
+same answer for every packet, without any communication.  What makes one active
+is that packets reach it: it holds the VIPs, answers ARP and neighbour discovery
+for them with its own MAC, and announces them when it takes over (gratuitous ARP,
+unsolicited advertisement).  A standby holds no VIP, so no frame is sent to it.
+So there is nothing to arm: a takeover writes no flag and transfers no session,
+and two that are active for a moment do no harm.
 
 Rule: pure.  Priority follows the order of the file, so the first takes over
-again as soon as it is back: the way back costs as little as the way there.
+again as soon as it is back: failing back costs as little as failing over.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Instance:
     """With prefix length.  Under IPv6 the first is link-local (RFC 9568, section 5.2.9)."""
 
     excluded: tuple[str, ...]
-    """Held like the others, but not named in the advertisement."""
+    """Held like the others, but not listed in the advertisement."""
 
     @property
     def name(self) -> str:
@@ -63,7 +62,7 @@ class Standby:
 
     node: str
     place: int
-    """0 is the first of the file, which is active if it can be."""
+    """0 is the first in the file, which is active if it can be."""
 
     interface: str
     router_id: int
@@ -80,7 +79,7 @@ class Standby:
 
     @property
     def takeover_s(self) -> float:
-        """How long the active one must be silent until this one takes over.
+        """How long the active one must be silent before this one takes over.
 
         RFC 9568, section 6.1: three intervals, and a skew by priority.
         """
@@ -89,28 +88,27 @@ class Standby:
 
 
 def standby(config: Config, node: str, *, data_plane: PurePath) -> Standby:
-    """What the file says of a node; ``data_plane`` is the path of its pinned link.
+    """What the file says about a node; ``data_plane`` is the path of its pinned link.
 
-    Raises ConfigError if the file does not make the node a balancer that stands by.
+    Raises ConfigError if the node is not one of at least two balancers under [vrrp].
     """
     if config.vrrp is None:
         raise ConfigError(
             "vrrp",
-            "'vrrp' is missing, it says how balancers stand by for one another; "
-            "add [vrrp] with router_id = 51 and a [[balancer]] for each node",
+            "no [vrrp] section; add [vrrp] with router_id = 51, and a [[balancer]] for each node",
         )
     section = config.balancer_named(node)
     if section is None or len(config.balancer) < 2:
         raise ConfigError(
             "balancer",
-            f"{len(config.balancer)} [[balancer]] came, standing by takes two; "
+            f"[vrrp] needs at least two [[balancer]] sections, found {len(config.balancer)}; "
             f"add a [[balancer]] for each node",
         )
     _check_balancers(config.balancer)
     _check_interval(config.vrrp)
     vips = {service.vip: None for service in config.service}
     if not vips:
-        raise ConfigError("service", "there is no VIP to stand by for; add a [[service]]")
+        raise ConfigError("service", "no [[service]], so there is no VIP to hold; add one")
     return Standby(
         node=node,
         place=config.balancer.index(section),
@@ -154,21 +152,21 @@ def _check_balancers(balancers: list[Balancer]) -> None:
     if len(balancers) > MOST_BALANCERS:
         raise ConfigError(
             "balancer",
-            f"{len(balancers)} came, {MOST_BALANCERS} can stand by for one another; "
-            f"divide the services over several files",
+            f"found {len(balancers)} [[balancer]] sections, the maximum with [vrrp] is "
+            f"{MOST_BALANCERS}; split the services over several files",
         )
     for number, balancer in enumerate(balancers):
         if balancer.assign_vips:
             raise ConfigError(
                 f"balancer[{number}].assign_vips",
-                "true came, but with [vrrp] keepalived puts the VIPs on the active balancer, "
-                "and two that hold them always would both answer for them; remove one of the two",
+                "assign_vips is true, but with [vrrp] keepalived assigns the VIPs to the active "
+                "balancer only; remove assign_vips or [vrrp]",
             )
         if not re.fullmatch(r"[\w.:@-]+", balancer.interface, re.ASCII):
             raise ConfigError(
                 f"balancer[{number}].interface",
-                f"{balancer.interface!r} is no name that keepalived could read; "
-                f"use letters, digits, '.', '_', ':', '@' and '-'",
+                f"interface is {balancer.interface!r}, which keepalived cannot read; "
+                f"use only letters, digits, '.', '_', ':', '@' and '-'",
             )
 
 
@@ -177,8 +175,8 @@ def _check_interval(vrrp: Vrrp) -> None:
     if abs(hundredths - round(hundredths)) > 1e-6:
         raise ConfigError(
             "vrrp.advert_interval_s",
-            f"{vrrp.advert_interval_s} came, VRRP counts in hundredths of a second; "
-            f"write {round(hundredths) / 100}",
+            f"advert_interval_s is {vrrp.advert_interval_s}, but VRRP counts in hundredths of a "
+            f"second; write {round(hundredths) / 100}",
         )
 
 
@@ -198,14 +196,14 @@ def _instances(vips: Iterable[Address], router_id: int) -> Iterator[Instance]:
 
 
 def _link_local(router_id: int) -> str:
-    """That of the virtual router's MAC 00-00-5E-00-02-ID (RFC 9568, section 7.3; RFC 4291)."""
+    """From the virtual router's MAC 00-00-5E-00-02-ID (RFC 9568, section 7.3; RFC 4291)."""
     return f"fe80::200:5eff:fe00:2{router_id:02x}"
 
 
 def _lines(wanted: Standby) -> Iterator[str]:
     yield from (
-        f"# Node {wanted.node}, number {wanted.place + 1}; written by `remainder keepalived`.",
-        f"# It takes over when no better one has been heard for {wanted.takeover_s:.3g} s.",
+        f"# Node {wanted.node}, number {wanted.place + 1}; generated by `remainder keepalived`.",
+        f"# Takes over after {wanted.takeover_s:.3g} s without an advert from a better node.",
         "",
         "global_defs {",
         f"    router_id {wanted.node}",
@@ -213,7 +211,7 @@ def _lines(wanted: Standby) -> Iterator[str]:
         "    enable_script_security",
         "}",
         "",
-        "# Only a balancer with a data plane may be active.",
+        "# Only a node with a data plane may be active.",
         "vrrp_script data_plane {",
         f'    script "/usr/bin/test -e {wanted.data_plane}"',
         f"    interval {CHECK_INTERVAL_S}",
@@ -226,7 +224,7 @@ def _lines(wanted: Standby) -> Iterator[str]:
     )
     if len(wanted.instances) > 1:
         yield from (
-            "# Both address families go together.",
+            "# Both address families fail over together.",
             "vrrp_sync_group remainder {",
             "    group {",
             *(f"        {instance.name}" for instance in wanted.instances),
@@ -245,15 +243,15 @@ def _instance_lines(wanted: Standby, instance: Instance) -> Iterator[str]:
         f"vrrp_instance {instance.name} {{",
         "    version 3",
         "    state BACKUP",
-        "    # keepalived watches its state as well.",
+        "    # keepalived also tracks the state of this interface.",
         f"    interface {wanted.interface}",
         f"    virtual_router_id {wanted.router_id}",
         f"    priority {wanted.priority}",
         f"    advert_int {wanted.advert_interval_s:g}",
-        "    # When two were active, the better one must tell the segment again.",
+        "    # After both were active, the better one must announce the VIPs again.",
         "    higher_prio_send_advert true",
-        "    # A packet to a VIP that the data plane leaves is no business of this host: without",
-        "    # this, it would answer with a reset where the data plane is gone.",
+        "    # Without this, the host itself would answer packets to the VIP (with a reset) if the",
+        "    # data plane is gone.",
         "    no_accept",
         "    track_script {",
         "        data_plane",

@@ -181,7 +181,7 @@ def _find(plan: Plan, what: Packet) -> tuple[PlannedChoice, Flow] | Result:
 
 
 def read_flow(frame: bytes) -> Flow | None:
-    """The flow that a frame belongs to, or quotes, whoever it is sent to.
+    """The flow that a frame belongs to, or quotes, whatever its destination.
 
     None where no plan could make anything of the frame: not IP, malformed, too
     many headers, or an error about a packet that its destination did not send.

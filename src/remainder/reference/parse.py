@@ -70,7 +70,7 @@ class Ip:
     source: Address
     destination: Address
     protocol: int
-    """of what stands at ``payload_at``; of a fragment, what its fragment header says"""
+    """of the header at ``payload_at``; for a fragment, from its fragment header"""
     is_fragment: bool
     at: int
     payload_at: int

@@ -111,12 +111,12 @@ def _keep_tags(role: RunningRole, part: Part, back: ExitStack) -> tuple[str, tup
     try:
         host.switch_offloads(name, found, on=False)
     except HostError as error:
-        sentence = f"{error}, so frames of a VLAN would be sent on without their tag"
+        sentence = f"{error}, so VLAN frames would be forwarded without their tag"
         if mode == "native":
             raise HostError(
-                f"{sentence}; run it with --mode generic, or on the interface of the VLAN"
+                f"{sentence}; use --mode generic, or the VLAN interface itself"
             ) from None
-        role.wanted.warn(f"{sentence} in native mode: {name} runs in generic mode")
+        role.wanted.warn(f"{sentence} in native mode; {name} runs in generic mode")
         return "generic", role.offloads
     if found:
         back.callback(host.switch_offloads, name, found, on=True)

@@ -30,8 +30,10 @@ class Kind(Protocol):
     def hears(self, part: Part, /) -> bytes | None:
         """A MAC address, besides its own, that the interface must listen to."""
 
-    def warnings(self, host: Host, part: Part, interface: Interface, /) -> Iterator[str]:
-        """What runs, but not as it should; told once, at the start."""
+    def warnings(
+        self, host: Host, part: Part, interface: Interface, /
+    ) -> Iterator[tuple[str, str | None]]:
+        """(sentence, id) of what runs, but not as it should; once, at the start."""
 
 
 class XdpKind:
@@ -53,7 +55,9 @@ class XdpKind:
         del part
         return None
 
-    def warnings(self, host: Host, part: Part, interface: Interface) -> Iterator[str]:
+    def warnings(
+        self, host: Host, part: Part, interface: Interface
+    ) -> Iterator[tuple[str, str | None]]:
         """Any interface will do."""
         del host, part, interface
         yield from ()

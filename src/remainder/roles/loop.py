@@ -80,8 +80,9 @@ def _handle(node: RunningNode, event: Any) -> Request | None:
         for role in node.roles:
             if event.index == role.interface.index:
                 raise HostError(
-                    f"the interface {role.interface.name} is gone, and its packets with it; "
-                    f"start again when there is one"
+                    f"interface {role.interface.name} disappeared; exiting. Restart once it is "
+                    f"back",
+                    id="interface-gone",
                 )
     elif isinstance(event, Interface):
         asked = [role.interface_changed(event) for role in node.roles]
@@ -110,7 +111,9 @@ def _reload(
         node.reload()
     except RemainderError as error:
         if str(error) != said:
-            node.wanted.warn(f"the new file is refused, the running tables go on: {error}")
+            node.wanted.warn(
+                f"new file rejected, still running the previous one: {error}", id="file-rejected"
+            )
             for role in node.roles:
                 role.note_refused(notes.refused(error))
         return str(error) if isinstance(error, HostError) else None

@@ -25,22 +25,25 @@ class Member(XdpKind):
         """The cluster's MAC address reaches every member."""
         return part.cluster_mac
 
-    def warnings(self, host: Host, part: Part, interface: Interface) -> Iterator[str]:
+    def warnings(
+        self, host: Host, part: Part, interface: Interface
+    ) -> Iterator[tuple[str, str | None]]:
         """A macvlan hears too little, and a stack without the drop setting takes too much."""
         mac = part.cluster_mac
         if mac is None:
             return
         if not mac[0] & _GROUP_BIT:
             if interface.kind == "macvlan":
-                yield (
-                    f"{interface.name} is a macvlan, which hears nothing that is sent to "
-                    f"{mac.hex(':')}; choose a group address as mac of the cluster, or the "
-                    f"interface below"
+                sentence = (
+                    f"{interface.name} is a macvlan and receives no frames sent to {mac.hex(':')}; "
+                    f"use a multicast mac for the cluster, or the underlying interface"
                 )
+                yield sentence, None
             return
         for version in sorted({address.version for address in part.plan.vips}):
             if setting := host.missing_drop_setting(version, interface.name):
-                yield (
-                    f"{setting} is 0, so while no program runs here this member takes UDP of the "
-                    f"other members' share too; sysctl -w {setting}=1"
+                sentence = (
+                    f"{setting} is 0, so while no program is attached this member also accepts UDP "
+                    f"packets that belong to other members; run: sysctl -w {setting}=1"
                 )
+                yield sentence, "l2-multicast-accepted"

@@ -121,15 +121,15 @@ def _refuse_shared_interfaces(wanted: Wanted, parts: list[Part]) -> None:
     if len(parts) > 1 and wanted.interface:
         raise HostError(
             f"node {wanted.node!r} is {' and '.join(part.role for part in parts)}, and "
-            f"--interface names one; write the interfaces into {wanted.file} instead"
+            f"--interface names only one interface; set the interfaces in {wanted.file} instead"
         )
     interfaces = [
         wanted.interface or part.interface for part in parts if ROLES[part.role].side == "XDP"
     ]
     if len(interfaces) != len(set(interfaces)):
         raise HostError(
-            f"node {wanted.node!r} is balancer and member on {interfaces[0]}, which runs one "
-            f"XDP program; give each an interface of its own"
+            f"node {wanted.node!r} is balancer and member on {interfaces[0]}, which can run only "
+            f"one XDP program; give each role its own interface"
         )
 
 

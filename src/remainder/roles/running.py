@@ -21,6 +21,7 @@ from remainder.flow import Address
 from remainder.kernel.host import Host
 from remainder.kernel.netlink import Interface, Neighbour
 from remainder.kernel.plane import Plane, Planes
+from remainder.messages import Warn
 from remainder.observe import state
 from remainder.plan import Plan, Role
 from remainder.roles import ROLES, notes
@@ -40,7 +41,7 @@ class Wanted:
     interface: str | None = None
     mode: str | None = None
     say: Callable[[str], None]
-    warn: Callable[[str], None]
+    warn: Warn
 
 
 @dataclass
@@ -93,8 +94,9 @@ class RunningRole:
         asked = _asked(wanted, part)
         if asked[0] is None:
             raise HostError(
-                f"no interface is named for node {wanted.node!r}; give --interface, "
-                f"or write [[balancer]] name and interface into {wanted.file}"
+                f"no interface given for node {wanted.node!r}; use --interface, or add a "
+                f"[[balancer]] section with name and interface to {wanted.file}",
+                id="interface-not-given",
             )
         interface = host.interface(asked[0])
         before = state.read(wanted.node, part.role)
@@ -105,19 +107,19 @@ class RunningRole:
             code=before.fingerprint_program if before is not None else None,
         )
         role = cls(wanted, host, planes, part, interface, plane, asked)
-        for sentence in ROLES[part.role].warnings(host, part, interface):
-            wanted.warn(sentence)
+        for sentence, name in ROLES[part.role].warnings(host, part, interface):
+            wanted.warn(sentence, id=name)
         if plane is None:
             role.left = before
             if not interface.up:
                 wanted.warn(
-                    f"{interface.name} is down; `ip link set {interface.name} up` lets packets in"
+                    f"{interface.name} is down; bring it up with `ip link set {interface.name} up`"
                 )
         elif plane.ifindex != interface.index:
             role.left = before
             wanted.warn(
-                f"node {wanted.node!r} ran on an interface that is gone or another one, or was "
-                f"detached by hand; starting afresh on {interface.name}"
+                f"node {wanted.node!r} was running on another interface, on one that disappeared, "
+                f"or was detached manually; starting afresh on {interface.name}"
             )
         else:
             role._recall(before)
@@ -127,13 +129,14 @@ class RunningRole:
         """Go on where the process before has ended."""
         if before is None:
             self.wanted.warn(
-                "the running data plane is adopted, but its notes are gone: counters start at 0"
+                "taking over the running data plane; its state file is missing, so counters "
+                "restart at 0"
             )
             return
         if ROLES[self.role].side == "XDP" and self.asked[1] not in ("auto", self.mode):
             self.wanted.warn(
-                f"the data plane that runs already is in {self.mode} mode and stays so; "
-                f"`remainder detach --node {self.wanted.node}` first to have it {self.asked[1]}"
+                f"the running data plane stays in {self.mode} mode; to switch to {self.asked[1]}, "
+                f"run `remainder detach --node {self.wanted.node}` first"
             )
         self.macs = notes.macs_of(before)
         self.assigned = {ip_address(text) for text in before.assigned}
@@ -171,8 +174,8 @@ class RunningRole:
         """Ready to become what a part says.  Raises HostError with nothing changed."""
         if self.published and _asked(self.wanted, part) != self.asked:
             self.wanted.warn(
-                "another interface or mode in the file is not followed; "
-                "stop this process and start it again"
+                "a changed interface or mode takes effect only after a restart of this process",
+                id="restart-needed",
             )
         return Change.prepare(self, part, fingerprint)
 
@@ -250,8 +253,8 @@ class RunningRole:
         grown = 0 if now is None or self.lost is None else now - self.lost
         if grown > 0 and not self.losing:
             self.wanted.warn(
-                f"{self.interface.name} lost {grown} of the frames sent back natively: its driver "
-                f"has no room for them, or it is a veth without an XDP program at its peer"
+                f"{self.interface.name} dropped {grown} forwarded frames in native mode: its "
+                f"transmit queues are full, or it is a veth whose peer has no XDP program"
             )
         self.counted_s, self.losing, self.lost = self.host.now_s(), grown > 0, now
 
@@ -272,7 +275,7 @@ class RunningRole:
             state.write(self._state())
         except OSError as error:  # a full disk must not end what forwards packets
             self.wanted.warn(
-                f"{state.RUN} cannot be written ({error.strerror}): `status` shows what was before"
+                f"cannot write {state.RUN} ({error.strerror}); `status` shows outdated information"
             )
 
     def _state(self) -> state.State:

@@ -5,13 +5,14 @@ Method l2 needs every server on the interface's own segment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.host import Host
 from remainder.kernel.netlink import Interface
+from remainder.messages import Warn
 from remainder.plan import Plan
 from remainder.roles import ROLES
 
@@ -35,7 +36,8 @@ def check_servers(host: Host, plan: Plan, interface: Interface) -> None:
         service, name = first[address]
         raise HostError(
             f"{ROLES[plan.role].owner} {name!r} of service {service!r}: {reason}; method "
-            f"l2 needs it on the segment of {interface.name}"
+            f"l2 requires it on the segment of {interface.name}",
+            id="server-off-segment",
         )
 
 
@@ -44,7 +46,7 @@ def resolve(
     plan: Plan,
     ifindex: int,
     asked: Mapping[Address, bytes | None],
-    warn: Callable[[str], None],
+    warn: Warn,
 ) -> dict[Address, bytes]:
     """The MACs of all servers; waits a little for those that nobody knows yet.
 
@@ -71,20 +73,18 @@ def resolve(
             warn(
                 f"{ROLES[plan.role].owner} {name!r} of service {service!r} does not answer "
                 f"{'ARP' if address.version == 4 else 'neighbour discovery'} at "
-                f"{address}: its packets are dropped as 'unresolved' until it does"
+                f"{address}; packets for it are dropped as 'unresolved' until it does",
+                id="server-unresolved",
             )
     return macs
 
 
-def _warn_of_unmanaged(
-    host: Host, ifindex: int, asked: Collection[Address], warn: Callable[[str], None]
-) -> None:
+def _warn_of_unmanaged(host: Host, ifindex: int, asked: Collection[Address], warn: Warn) -> None:
     """Of what was just asked for: whether the kernel does it is read back, not assumed."""
     found = host.neighbours(ifindex)
     lost = [address for address in asked if address in found and not found[address].managed]
     if lost:
         warn(
-            f"the kernel resolved {', '.join(sorted(map(str, lost)))} once and does not keep it so "
-            f"(managed neighbours take Linux 5.16): a new MAC address there is followed only when "
-            f"the kernel happens to learn it"
+            f"this kernel does not keep {', '.join(sorted(map(str, lost)))} resolved (managed "
+            f"neighbours need Linux 5.16), so a changed MAC address may go unnoticed"
         )

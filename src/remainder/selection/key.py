@@ -24,9 +24,9 @@ PORT_FIELDS: Final = frozenset({"src_port", "dst_port"})
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key expression, understood.
+    """A parsed key expression.
 
-    ``fields`` in the order they were written; ``hashed`` says hash or sum.
+    ``fields`` in the order written; ``hashed``: a hash rather than a sum.
     """
 
     fields: tuple[str, ...]
@@ -44,7 +44,7 @@ class Key:
         """
         if self.hashed:
             if secret is None:
-                raise ConfigError("secret", "this key is a hash and the file has no secret")
+                raise ConfigError("secret", "the key is a hash, but there is no secret")
             return siphash13(secret, self.message(flow))
         values = field_values(flow)
         return sum(values[name] for name in self.fields)
@@ -92,23 +92,19 @@ def parse_key(text: str, where: str = "key") -> Key:
     match = _HASH.fullmatch(text.strip())
     body, separator = (match["fields"], ",") if match else (text, "+")
     fields = tuple(part.strip() for part in body.split(separator))
-    wanted = (
-        f"write a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)', "
+    expected = (
+        f"expected a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)', "
         f"of {', '.join(FIELDS)}"
     )
     if fields == ("",):
-        raise ConfigError(where, f"{text!r} names no field; {wanted}")
+        raise ConfigError(where, f"{text!r} names no field; {expected}")
     for name in fields:
         if not name:
-            raise ConfigError(
-                where, f"a field is missing beside a {separator!r} in {text!r}; {wanted}"
-            )
+            raise ConfigError(where, f"empty term next to {separator!r} in {text!r}; {expected}")
         if name not in FIELDS:
             whole = "" if name == text.strip() else f" in {text!r}"
-            raise ConfigError(where, f"{name!r}{whole} is no field of a packet; {wanted}")
+            raise ConfigError(where, f"unknown field {name!r}{whole}; {expected}")
     for name in fields:
         if fields.count(name) > 1:
-            raise ConfigError(
-                where, f"{name} stands twice in {text!r}; name each field once at most"
-            )
+            raise ConfigError(where, f"{name} appears twice in {text!r}; name each field once")
     return Key(fields=fields, hashed=match is not None)

@@ -2,7 +2,7 @@
 
 Claims: 13, 17 (and 26, 27, 29, 33).
 Twin: none; the kernel only reads the table.
-Rule: this file knows weights, never who is asking.
+Rule: this file knows weights, never which role asks.
 """
 
 from __future__ import annotations

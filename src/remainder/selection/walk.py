@@ -1,4 +1,4 @@
-"""The walk of Maglev: turn by turn, an owner goes on to the next slot that is free.
+"""The walk of Maglev: turn by turn, an owner moves on to its next free slot.
 
 Most of the time that a table takes is spent here, so the build compiles this
 module (scripts/compile_python.py) where it can.  Uncompiled it gives the same

@@ -1,8 +1,8 @@
 """A TOML file becomes a Config; every mistake becomes one sentence with its place.
 
-``FILE:LINE: PLACE (NAMES): what came, what was wanted, what to do next``, where
+``FILE:LINE: PLACE (NAMES): FIELD is VALUE; expected …; what to do next``, where
 PLACE is like ``service[0].servers[1].weight`` and has no spaces.  The line is
-left out where it cannot be told.
+omitted if it is unknown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tomli
 from remainder.config import Config
 from remainder.errors import ConfigError
 from remainder.sources.lines import Place, lines_of
-from remainder.sources.words import EXAMPLES, SECTIONS, WANTED
+from remainder.sources.words import EXAMPLES, EXPECTED, SECTIONS
 from remainder.validation import validate
 from remainder.values import ShapeError, decoded, secret_of
 
@@ -30,7 +30,7 @@ MAX_BYTES: Final = 1 << 26
 
 
 class Source:
-    """A file that is followed: loaded now, and again when it has changed."""
+    """A watched file: loaded now, and again when it has changed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,7 +41,7 @@ class Source:
 
     def load(self) -> Config:
         """Read and check the file.  Raises ConfigError; then ``changed`` waits for a better one."""
-        # Looked at before it is read: a change in between is seen as one more change.
+        # stat() before read(): a change in between counts as one more change.
         self._seen = self._look()
         content = _content(self.path)
         config = _decoded(content, self.path)
@@ -53,9 +53,9 @@ class Source:
         return config
 
     def changed(self) -> bool:
-        """Whether the file, or that of the secret, may be another one than at the last load.
+        """Whether the file, or the secret's file, may have changed since the last load.
 
-        Only once it has stood still between two looks: who is being written is half a file.
+        Only once it is unchanged between two looks: a file still being written is incomplete.
         """
         look = self._look()
         stands_still, self._latest = look == self._latest, look
@@ -76,8 +76,8 @@ class Source:
 def load(path: str | Path) -> Config:
     """Read and check a file.
 
-    Raises ConfigError naming the file, the line where it can be told, the
-    place, what came and what was wanted.
+    Raises ConfigError naming the file, the line if known, the place, what was
+    found and what was expected.
     """
     path = Path(path)
     return _decoded(_content(path), path)
@@ -88,19 +88,19 @@ def _content(path: Path) -> bytes:
         return _bytes_of(path)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            str(path), f"cannot be read ({_reason(error)}); give the path of a Remainder file"
+            str(path), f"cannot read the file ({_reason(error)}); give the path of a Remainder file"
         ) from None
 
 
 def _bytes_of(path: Path) -> bytes:
-    """What a file holds.  Raises OSError or ValueError, also for what might never end."""
-    if "\0" in str(path):  # which every Python says in other words
-        raise ValueError("a path has no null byte")
+    """The content of a file.  Raises OSError or ValueError, also for one that might never end."""
+    if "\0" in str(path):  # each Python version words this differently
+        raise ValueError("null byte in the path")
     found = path.stat()
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-        raise ValueError("it is a FIFO, a device or the like, wanted a regular file")
+        raise ValueError("not a regular file")
     if found.st_size > MAX_BYTES:
-        raise ValueError(f"it has {found.st_size:,} bytes, wanted at most {MAX_BYTES:,}")
+        raise ValueError(f"{found.st_size:,} bytes; the maximum is {MAX_BYTES:,}")
     return path.read_bytes()
 
 
@@ -110,14 +110,14 @@ def _decoded(content: bytes, path: Path) -> Config:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(
-            f"{path}:{line}", "is not UTF-8 text; save the file as UTF-8, which TOML wants"
+            f"{path}:{line}", "not UTF-8; TOML requires UTF-8, so save the file in that encoding"
         ) from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")  # as when a text file is read
     return loads(text, name=str(path), folder=path.parent)
 
 
 def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Config:
-    """Check the text of a file.  ``folder`` is where a relative ``secret_file`` is looked for."""
+    """Check the text of a file.  A relative ``secret_file`` is looked up in ``folder``."""
     raw = _parse(text, name)
     try:
         config = msgspec.convert(raw, Config, strict=True, dec_hook=decoded)
@@ -141,44 +141,43 @@ def _parse(text: str, name: str) -> dict[str, object]:
             r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error)
         )
         problem, line, column = match.groups() if match else (str(error), None, None)
+        problem = problem[:1].lower() + problem[1:]
         if line is None:
             raise ConfigError(
-                name, f"is not TOML: {problem}, and the file ends; complete its last line"
+                name, f"invalid TOML at the end of the file: {problem}; complete the last line"
             ) from None
         raise ConfigError(
-            f"{name}:{line}", f"is not TOML: {problem}, seen at column {column}; correct the line"
+            f"{name}:{line}", f"invalid TOML at column {column}: {problem}; fix this line"
         ) from None
     except RecursionError:
-        raise ConfigError(
-            name, "brackets are nested too deeply; a Remainder file has two"
-        ) from None
+        raise ConfigError(name, "brackets nested too deeply; two levels are enough") from None
     except ValueError:
         raise ConfigError(name, "a number has thousands of digits; shorten it") from None
 
 
 def _with_secret(config: Config, secret_file: str, *, folder: Path) -> Config:
     if config.secret is not None:
-        raise ConfigError("secret_file", "secret stands in the file too; keep one of the two")
+        raise ConfigError("secret_file", "the file has both secret and secret_file; remove one")
     path = folder / secret_file
     try:
         secret = _bytes_of(path).decode("ascii").strip()
     except (OSError, ValueError) as error:
         raise ConfigError(
             "secret_file",
-            f"{str(path)!r} cannot be read ({_reason(error)}); put 32 hexadecimal digits there, "
-            f"`openssl rand -hex 16` makes some",
+            f"cannot read {str(path)!r} ({_reason(error)}); put 32 hexadecimal digits there, "
+            f"e.g. from `openssl rand -hex 16`",
         ) from None
     try:
         return msgspec.structs.replace(config, secret=secret_of(secret))
     except ConfigError as error:
         raise ConfigError(
-            "secret_file", f"{str(path)!r} holds no secret: {error.problem}"
+            "secret_file", f"no valid secret in {str(path)!r}: {error.problem}"
         ) from None
 
 
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return "it is not plain text"
+        return "not plain text"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
@@ -195,7 +194,7 @@ def _explain(error: msgspec.ValidationError, raw: dict[str, object]) -> tuple[Pl
     if isinstance(error.__cause__, ConfigError):  # our own, from a value; msgspec adds its place
         return (*place, *_steps(error.__cause__.where)), error.__cause__.problem
     if isinstance(error.__cause__, ShapeError):
-        problem = "something else"
+        problem = "a value of another type"
     kind, struct = SECTIONS.get(re.sub(r"\d+", "", path), SECTIONS[""])
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", problem, re.DOTALL):
         known = [field.name for field in msgspec.structs.fields(struct)]
@@ -204,31 +203,38 @@ def _explain(error: msgspec.ValidationError, raw: dict[str, object]) -> tuple[Pl
         )
         return (
             (*place, unknown[1]),
-            f"a {kind} has no such key{near}, it has {', '.join(known)}; correct or remove it",
+            f"unknown key{near}; a {kind} can have {', '.join(known)}",
         )
     if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
-        return place, f"{missing[1]!r} is missing; add {EXAMPLES.get(missing[1], missing[1])}"
-    came = _value_at(raw, place)
-    wanted = WANTED.get(re.sub(r"\d+", "", _written(place)), problem)
-    cure = "; write it without quotes" if isinstance(came, str) and came.isdecimal() else ""
-    return place, f"{_shown(came, place)} came, wanted {wanted}{cure}"
+        return place, f"{missing[1]} is missing; add {EXAMPLES.get(missing[1], missing[1])}"
+    found = _value_at(raw, place)
+    expected = EXPECTED.get(re.sub(r"\d+", "", _written(place)), problem)
+    is_number = isinstance(found, str) and found.isdecimal()
+    cure = "; write it without quotes" if is_number and "in quotes" not in expected else ""
+    return place, f"{_field(place)} is {_shown(found, place)}; expected {expected}{cure}"
+
+
+def _field(place: Place) -> str:
+    """``port``, or ``servers[1]``: the last step of a place, as its writer knows it."""
+    name = next((end for end in range(len(place), 0, -1) if isinstance(place[end - 1], str)), 0)
+    return _written(place[max(name - 1, 0) :]) or "the file"
 
 
 def _shown(value: object, place: Place) -> str:
-    """A value as its writer knows it, never long and never the secret."""
+    """A value as its writer knows it, cut if long, and never the secret."""
     match value:
         case dict():
-            shown = "a table"
+            shown = "a TOML table"
         case list():
             shown = f"a list of {len(value)}" if value else "an empty list"
         case bool():
             shown = str(value).lower()
         case _ if place == ("secret",):
-            shown = "something else"
+            shown = "not text"
         case int() if abs(value) >= 1 << 64:
             shown = "an enormous number"
         case str():
-            shown = repr(value) if len(value) <= 80 else f"{value[:60]!r} and more"
+            shown = repr(value) if len(value) <= 80 else f"{value[:60] + '…'!r}"
         case _:
             shown = str(value)
     return shown
@@ -243,7 +249,7 @@ def _steps(written: str) -> Place:
 
 
 def _written(place: Place) -> str:
-    """``("service", 0, "port")`` → ``service[0].port``; strange keys in quotes, without spaces."""
+    """``("service", 0, "port")`` → ``service[0].port``; unusual keys in quotes, without spaces."""
     text = ""
     for step in place:
         if isinstance(step, int):
@@ -255,7 +261,7 @@ def _written(place: Place) -> str:
 
 
 def _value_at(raw: object, place: Place) -> object:
-    """What stands at a place; None if there is nothing."""
+    """The value at a place; None if there is none."""
     value = raw
     for step in place:
         match value, step:
@@ -269,7 +275,7 @@ def _value_at(raw: object, place: Place) -> object:
 
 
 def _names(raw: object, place: Place) -> Iterator[str]:
-    """``server 's2'``, then ``service 'web'``: the names of what a place lies in."""
+    """``server 's2'``, then ``service 'web'``: the names of what encloses a place."""
     for end in range(len(place), 0, -1):
         name = _value_at(raw, (*place[:end], "name")) if isinstance(place[end - 1], int) else None
         if isinstance(name, str) and name and place[end:] != ("name",):
@@ -277,7 +283,7 @@ def _names(raw: object, place: Place) -> Iterator[str]:
 
 
 def _located(name: str, text: str, *, raw: dict[str, object], place: Place) -> str:
-    """``FILE:LINE: PLACE (NAMES)``; the line of what the place lies in, where it has none."""
+    """``FILE:LINE: PLACE (NAMES)``; the line of what encloses the place, if it has none itself."""
     known = lines_of(text, raw)
     line = next((known[place[:end]] for end in range(len(place), 0, -1) if place[:end] in known), 0)
     location = f"{name}:{line}" if line else name

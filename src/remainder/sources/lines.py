@@ -1,7 +1,7 @@
-"""On which line of a TOML text does each value stand?
+"""The line of each value in a TOML text.
 
-Rule: right or silent.  The text has been understood by tomli already; this
-walk finds the same values a second time, and where the two disagree it says nothing.
+Rule: right or silent.  tomli has already parsed the text; this walk finds the
+same values a second time, and says nothing if the two disagree.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _TOKEN: Final = re.compile(
 def lines_of(text: str, raw: dict[str, object]) -> Mapping[Place, int]:
     """Each place of ``raw``, which tomli made of ``text``, with its line, from 1.
 
-    A table has the line of its header or of its first key.  Empty where the
-    lines cannot be told.
+    A table has the line of its header or of its first key.  Empty if the lines
+    cannot be determined.
     """
     walk = _Walk(text)
     try:
@@ -154,7 +154,7 @@ class _Walk:
                 raise ValueError("no value where one must be")
 
     def closed(self, bracket: str) -> bool:
-        """Step over what may stand between two items; over the closing bracket too."""
+        """Skip what is allowed between two items, and the closing bracket."""
         while self.peek() in ("\n", ","):
             self.at += 1
         if self.peek() != bracket:

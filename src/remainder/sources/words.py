@@ -1,6 +1,6 @@
-"""What a user calls each place of the file, and what may stand there.
+"""What a user calls each place of the file, and what is allowed there.
 
-A test holds these lists against the types of config.py, so none is forgotten.
+A test compares these lists with the types of config.py, so none is forgotten.
 """
 
 from __future__ import annotations
@@ -45,53 +45,53 @@ SECTIONS: Final[Mapping[str, tuple[str, type[msgspec.Struct]]]] = {
 }
 """Place, numbers left out → what a user calls such a table, and its type."""
 
-_NAME: Final = "a name of letters, digits, '.', '_' and '-', at most 63"
-_ADDRESS: Final = "an address in quotes, like '192.0.2.11' or '2001:db8::11'"
+_NAME: Final = "1–63 letters, digits, '.', '_' or '-', starting with a letter or digit"
+_ADDRESS: Final = "an IP address in quotes, like '192.0.2.11' or '2001:db8::11'"
 _SERVER: Final = '{ name = "s1", address = "192.0.2.11" }'
 _MEMBER: Final = '{ name = "r1", interface = "eth0" }'
 _KEY: Final = "a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'"
 _TABLE: Final = f"one of {', '.join(ALGORITHMS)}"
-_WEIGHT: Final = "a whole number from 0 to 255"
-_SLOTS: Final = f"a prime number up to {MAX_SLOTS}"
+_WEIGHT: Final = "an integer, 0–255"
+_SLOTS: Final = f"a prime, at most {MAX_SLOTS}"
 _FRAGMENTS: Final = "'drop' or 'forward'"
-_INTERFACE: Final = "the name of an interface, 1 to 15 characters"
+_INTERFACE: Final = "an interface name, 1–15 characters"
 _MODE: Final = "'auto', 'native' or 'generic'"
 
-WANTED: Final[Mapping[str, str]] = {
+EXPECTED: Final[Mapping[str, str]] = {
     "secret": "32 hexadecimal digits in quotes",
-    "secret_file": "the path of a file, at most 255 characters",
-    "service": f"1 to {MAX_SERVICES} tables headed [[service]], in two brackets",
-    "service[]": "a table headed [[service]], in two brackets",
+    "secret_file": "a file path, at most 255 characters",
+    "service": f"1–{MAX_SERVICES} [[service]] sections, in double brackets",
+    "service[]": "a [[service]] section, in double brackets",
     "service[].name": _NAME,
     "service[].vip": _ADDRESS,
-    "service[].port": 'a number from 1 to 65535 or "any"',
+    "service[].port": '1–65535 or "any"',
     "service[].protocol": f"one of {', '.join(('any', *PROTOCOLS))}",
     "service[].key": _KEY,
     "service[].table": _TABLE,
     "service[].method": f"one of {', '.join(METHODS)}",
-    "service[].servers": f"a list of 1 to {MAX_SERVERS} servers, like [ {_SERVER} ]",
+    "service[].servers": f"a list of 1–{MAX_SERVERS} servers, like [ {_SERVER} ]",
     "service[].servers[]": f"a server, like {_SERVER}",
     "service[].servers[].name": _NAME,
     "service[].servers[].address": _ADDRESS,
     "service[].servers[].weight": _WEIGHT,
     "service[].slots": _SLOTS,
     "service[].fragments": _FRAGMENTS,
-    "balancer": "tables headed [[balancer]], in two brackets",
-    "balancer[]": "a table headed [[balancer]], in two brackets",
+    "balancer": "[[balancer]] sections, in double brackets",
+    "balancer[]": "a [[balancer]] section, in double brackets",
     "balancer[].name": _NAME,
     "balancer[].interface": _INTERFACE,
     "balancer[].mode": _MODE,
     "balancer[].assign_vips": "true or false",
-    "vrrp": "a table headed [vrrp], in one bracket",
-    "vrrp.router_id": "a whole number from 1 to 255",
-    "vrrp.advert_interval_s": "seconds, from 0.01 to 40.95",
-    "cluster": "tables headed [[cluster]], in two brackets",
-    "cluster[]": "a table headed [[cluster]], in two brackets",
+    "vrrp": "one [vrrp] section, in single brackets",
+    "vrrp.router_id": "an integer, 1–255",
+    "vrrp.advert_interval_s": "seconds, 0.01–40.95",
+    "cluster": "[[cluster]] sections, in double brackets",
+    "cluster[]": "a [[cluster]] section, in double brackets",
     "cluster[].name": _NAME,
     "cluster[].address": f"{_ADDRESS}, or 'any'",
     "cluster[].key": _KEY,
     "cluster[].table": _TABLE,
-    "cluster[].members": f"a list of 1 to {MAX_MEMBERS} members, like [ {_MEMBER} ]",
+    "cluster[].members": f"a list of 1–{MAX_MEMBERS} members, like [ {_MEMBER} ]",
     "cluster[].members[]": f"a member, like {_MEMBER}",
     "cluster[].members[].name": _NAME,
     "cluster[].members[].interface": _INTERFACE,
@@ -100,12 +100,12 @@ WANTED: Final[Mapping[str, str]] = {
     "cluster[].mac": f"a MAC address in quotes, like '{CLUSTER_MAC}'",
     "cluster[].slots": _SLOTS,
     "cluster[].fragments": _FRAGMENTS,
-    "return_path": "tables headed [[return_path]], in two brackets",
-    "return_path[]": "a table headed [[return_path]], in two brackets",
+    "return_path": "[[return_path]] sections, in double brackets",
+    "return_path[]": "a [[return_path]] section, in double brackets",
     "return_path[].name": _NAME,
     "return_path[].key": _KEY,
     "return_path[].table": _TABLE,
-    "return_path[].routers": f"a list of 1 to {MAX_SERVERS} routers, like [ {_SERVER} ]",
+    "return_path[].routers": f"a list of 1–{MAX_SERVERS} routers, like [ {_SERVER} ]",
     "return_path[].routers[]": f"a router, like {_SERVER}",
     "return_path[].routers[].name": _NAME,
     "return_path[].routers[].address": _ADDRESS,
@@ -114,13 +114,13 @@ WANTED: Final[Mapping[str, str]] = {
     "return_path[].senders[]": f"a sender, like {_MEMBER}",
     "return_path[].senders[].name": _NAME,
     "return_path[].senders[].interface": _INTERFACE,
-    "return_path[].services": "a list of names of services",
+    "return_path[].services": "a list of service names",
     "return_path[].services[]": _NAME,
     "return_path[].others": "true or false",
     "return_path[].slots": _SLOTS,
     "return_path[].fragments": _FRAGMENTS,
 }
-"""Place, numbers left out → what may stand there."""
+"""Place, numbers left out → what is allowed there."""
 
 EXAMPLES: Final[Mapping[str, str]] = {
     "service": "a [[service]]",
@@ -138,4 +138,4 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "routers": f"routers = [ {_SERVER} ]",
     "senders": f"senders = [ {_MEMBER} ]",
 }
-"""Required key → what to add where it is missing."""
+"""Required key → what to add if it is missing."""

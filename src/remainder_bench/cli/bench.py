@@ -1,8 +1,7 @@
-"""``remainder bench``: what a packet costs, beside programs that do less or remember more."""
+"""``remainder bench``: what a packet costs, compared with simpler and with stateful programs."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 
+from remainder.cli.documents import show
 from remainder.cli.options import end_cleanly, json_option, sudo, writable
 from remainder.errors import Disagreement, HostError
 from remainder.plan import make_plan
@@ -27,32 +28,36 @@ PEERS: Final = (
     ("remember", "1M"),
     ("remember", "new"),
 )
-"""(program, flows): what stands beside ours in every run."""
+"""(program, flows): the reference rows of every run."""
 
 
 @click.command(name="bench")
 @click.argument("file", type=click.Path(path_type=Path), metavar="[FILE]", required=False)
-@click.option("--all", "every", is_flag=True, help="every combination of the axes: minutes")
+@click.option("--all", "every", is_flag=True, help="all combinations of the axes (takes minutes)")
 @click.option(
     "--case", "cases", multiple=True, metavar="GLOB",
-    help="only these of FILE, else of every combination, --all or not, like 'ipv6/*'; "
-    "the reference rows parse-only/* and remember/* stand beside them in any case",
+    help="only cases matching GLOB (e.g. 'ipv6/*'); reference rows are always included",
 )  # fmt: skip
-@click.option("--rounds", type=click.IntRange(1, 1000), default=9, show_default=True)
-@click.option("--program", metavar="PIN|ID", help="time this loaded XDP program instead of ours")
-@click.option("--packet", metavar="HEX", help="the frame for --program, Ethernet header first")
 @click.option(
-    "--want", type=click.Choice(["drop", "pass", "tx", "redirect"]), help="its verdict on it"
-)
-@click.option("--control", is_flag=True, help="the control plane instead: start, publish, check")
-@click.option("--wire", is_flag=True, help="packets and connections per second, beside others")
-@click.option("--flood", is_flag=True, help="clients under a flood of SYNs, beside nftables")
+    "--rounds", type=click.IntRange(1, 1000), default=9, show_default=True,
+    help="number of measurements of each case",
+)  # fmt: skip
+@click.option("--program", metavar="PIN|ID", help="benchmark this loaded XDP program instead")
+@click.option("--packet", metavar="HEX", help="frame for --program, from the Ethernet header on")
 @click.option(
-    "--seconds", type=click.FloatRange(1, 60), default=6, show_default=True, help="of each flood"
-)
+    "--want", type=click.Choice(["drop", "pass", "tx", "redirect"]),
+    help="verdict that --program must return for --packet",
+)  # fmt: skip
+@click.option("--control", is_flag=True, help="benchmark the control plane: start, publish, check")
+@click.option("--wire", is_flag=True, help="packets and connections per second, against others")
+@click.option("--flood", is_flag=True, help="service under a SYN flood, against nftables")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 60), default=6, show_default=True,
+    help="duration of each flood, in seconds",
+)  # fmt: skip
 @click.option(
     "--html", type=click.Path(path_type=Path), metavar="PATH", callback=writable,
-    help="write a page with a picture",
+    help="also write an HTML page with a chart",
 )  # fmt: skip
 @json_option
 def command(
@@ -71,26 +76,29 @@ def command(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Time the data plane, off the wire: nothing is attached, nothing changed.  Needs root.
+    """Benchmark the data plane in memory (BPF_PROG_TEST_RUN); nothing is attached.
 
-    Without FILE: plans that are built in, over the axes kind of packet, flows,
-    method, key, services and servers.  With FILE: the program as it runs for
-    that file.  Every number is net of a program that only returns.
+    Without FILE, built-in plans over the axes kind of packet, flows, method,
+    key, services and servers; with FILE, the program as it runs for that file.
+    Times are net of a program that only returns.
 
-    --wire and --flood send real packets, in namespaces that are made for it
-    and removed again.
+    --wire and --flood send real packets, in temporary namespaces.  Needs root.
     """
     if os.geteuid() != 0:
         raise HostError(
-            f"timing a data plane loads it into the kernel, which takes root; try `{sudo()}`"
+            f"a benchmark loads programs into the kernel, which requires root; try `{sudo()}`",
+            id="needs-root",
         )
     if (program is None) != (packet is None) or (program is None) != (want is None):
-        raise click.UsageError("--program, --packet and --want belong together")
+        raise click.UsageError("--program, --packet and --want must be given together")
     alone = control + wire + flood
     if alone > 1 or (alone and (file or every or cases or program)):
-        raise click.UsageError("--control, --wire and --flood stand alone")
+        raise click.UsageError(
+            "--control, --wire and --flood cannot be combined with each other or with FILE, "
+            "--all, --case, --program"
+        )
     if control and html:
-        raise click.UsageError("--control has no page; take --json")
+        raise click.UsageError("--control cannot write --html; use --json")
     end_cleanly()
     if alone:
         from remainder_lab import remove_leftovers  # noqa: PLC0415  (only as root)
@@ -128,7 +136,7 @@ def _measure(
     from remainder_bench.report import Report  # noqa: PLC0415
     from remainder_bench.stopwatch import stopwatch  # noqa: PLC0415
 
-    mode = "test run of the kernel, off the wire"
+    mode = "in memory (BPF_PROG_TEST_RUN)"
     with ExitStack() as stack:
         watch = stack.enter_context(stopwatch())
         only_return, trials = stack.enter_context(micro.reference_trials(PEERS))
@@ -180,34 +188,47 @@ def _bytes(text: str) -> bytes:
         return bytes.fromhex(digits)
     except ValueError:
         raise click.BadParameter(
-            f"{text[:40]!r} is not hexadecimal; write every byte as two digits",
+            f"{text[:40]!r} is not hexadecimal; write two digits for each byte",
             param_hint="--packet",
         ) from None
 
 
 def _tell(report: Report, html: Path | None, *, as_json: bool) -> None:
+    from remainder_bench.cli.bench_documents import PacketsDocument  # noqa: PLC0415
     from remainder_bench.report import as_plain, as_text  # noqa: PLC0415
 
-    click.echo(json.dumps(as_plain(report), indent=2) if as_json else as_text(report))
+    if as_json:
+        show(msgspec.convert(as_plain(report), PacketsDocument))
+    else:
+        click.echo(as_text(report))
     if html is not None:
         from remainder_bench.cli.bench_page import page  # noqa: PLC0415
 
         html.write_text(page(report), encoding="utf-8")
-    if report.faults:
-        raise Disagreement(f"numbers above mean nothing: {'; '.join(report.faults)}")
+    _raise_for(report.faults)
+
+
+def _raise_for(faults: Sequence[str]) -> None:
+    if faults:
+        raise Disagreement(
+            f"the results above are invalid: {'; '.join(faults)}", id="results-invalid"
+        )
 
 
 def _control(*, as_json: bool) -> None:
     from remainder_bench import control  # noqa: PLC0415
+    from remainder_bench.cli.bench_documents import ControlDocument  # noqa: PLC0415
 
     result = control.measure()
-    click.echo(
-        json.dumps(control.as_plain(result), indent=2) if as_json else control.as_text(result)
-    )
+    if as_json:
+        show(msgspec.convert(control.as_plain(result), ControlDocument))
+    else:
+        click.echo(control.as_text(result))
 
 
 def _wire(rounds: int, html: Path | None, *, as_json: bool) -> None:
     from remainder_bench import connections, machine, wire, wire_report  # noqa: PLC0415
+    from remainder_bench.cli.bench_documents import WireDocument  # noqa: PLC0415
 
     with _progress("rounds of packets", rounds) as told:
         speeds = wire.measure(rounds=rounds, told=told)
@@ -215,36 +236,39 @@ def _wire(rounds: int, html: Path | None, *, as_json: bool) -> None:
     with _progress("rounds of connections", beside) as told:
         connected = connections.measure(rounds=beside, told=told)
     report = wire_report.WireReport(
-        machine.this_machine("veths of a lab, native XDP unless said otherwise"),
+        machine.this_machine("veth pairs, native XDP unless noted"),
         speeds=tuple(speeds),
         connections=tuple(connected),
         notes=tuple(connections.notes()),
     )
-    plain = wire_report.as_plain(report)
-    click.echo(json.dumps(plain, indent=2) if as_json else wire_report.as_text(report))
+    if as_json:
+        show(msgspec.convert(wire_report.as_plain(report), WireDocument))
+    else:
+        click.echo(wire_report.as_text(report))
     if html is not None:
         from remainder_bench.cli.bench_page import wire_page  # noqa: PLC0415
 
         html.write_text(wire_page(report), encoding="utf-8")
-    if report.faults:
-        raise Disagreement(f"numbers above mean nothing: {'; '.join(report.faults)}")
+    _raise_for(report.faults)
 
 
 def _flood(seconds: float, html: Path | None, *, as_json: bool) -> None:
     from remainder_bench import flood, flood_bed, flood_report, machine  # noqa: PLC0415
+    from remainder_bench.cli.bench_documents import FloodDocument  # noqa: PLC0415
 
     with _progress("floods", len(flood.PER_S) * len(flood_bed.PLANES)) as told:
         levels = flood.measure(seconds=seconds, told=told)
     report = flood_report.FloodReport(
-        machine.this_machine("an XDP switch of a lab, native XDP, one queue on one CPU"),
+        machine.this_machine("XDP switch, native XDP, one queue on one CPU"),
         seconds,
         tuple(levels),
     )
-    plain = flood_report.as_plain(report)
-    click.echo(json.dumps(plain, indent=2) if as_json else flood_report.as_text(report))
+    if as_json:
+        show(msgspec.convert(flood_report.as_plain(report), FloodDocument))
+    else:
+        click.echo(flood_report.as_text(report))
     if html is not None:
         from remainder_bench.cli.flood_page import page  # noqa: PLC0415
 
         html.write_text(page(report), encoding="utf-8")
-    if report.faults:
-        raise Disagreement(f"numbers above mean nothing: {'; '.join(report.faults)}")
+    _raise_for(report.faults)

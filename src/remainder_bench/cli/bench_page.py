@@ -1,6 +1,6 @@
 """The page that ``bench --html`` writes: every case as a dot on one scale, in one file.
 
-No script, nothing loaded from elsewhere: it can be mailed, or kept with a report.
+No scripts and no external resources, so it can be mailed or archived with a report.
 """
 
 from __future__ import annotations

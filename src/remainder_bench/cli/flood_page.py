@@ -1,4 +1,4 @@
-"""The page that ``bench --flood --html`` writes: who was served at which rate, in one file."""
+"""The page that ``bench --flood --html`` writes: connections served at each rate, in one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``remainder demo``: the main job on real traffic, before the viewer's eyes."""
+"""``remainder demo``: Remainder at work on real traffic, live."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from remainder.errors import Disagreement, HostError
 @click.argument("scene", required=False)
 @click.option(
     "--html", type=click.Path(path_type=Path), default=Path("demo.html"), show_default=True,
-    help="where the page with the pictures goes",
+    help="file for the page with the charts",
 )  # fmt: skip
 def command(scene: str | None, html: Path) -> None:
-    """Build networks of namespaces, let things fail under real sessions, clean up.
+    """Build test networks in namespaces, break things under real sessions, clean up.
 
-    Without SCENE all of them are shown, in about a minute.  Needs root.
-    Nothing leaves this machine.
+    Without SCENE, show all of them, in about a minute.  Needs root.
+    No packet leaves this machine.
     """
     if os.geteuid() != 0:
         raise HostError(
-            f"the demo makes network namespaces and loads BPF, which takes root; try `{sudo()}`"
+            f"the demo creates network namespaces and loads BPF, which requires root; "
+            f"try `{sudo()}`",
+            id="needs-root",
         )
     from remainder_lab import remove_leftovers  # noqa: PLC0415
     from remainder_lab import scene as scene_named  # noqa: PLC0415
@@ -35,7 +37,7 @@ def command(scene: str | None, html: Path) -> None:
     from remainder_lab.cli.demo_view import Stage  # noqa: PLC0415
 
     if scene is not None:
-        scene_named(scene)  # or its one sentence
+        scene_named(scene)  # raises ConfigError for an unknown one
     end_cleanly()
     stage, programme = Stage(), Programme()
     begun_s = time.monotonic()
@@ -51,9 +53,9 @@ def command(scene: str | None, html: Path) -> None:
         html.write_text(page(programme), encoding="utf-8")
     except OSError as error:
         raise HostError(
-            f"{html} cannot be written ({error.strerror}); say where with --html"
+            f"cannot write {html} ({error.strerror}); choose another file with --html"
         ) from None
     took_s = time.monotonic() - begun_s
-    stage.say(f"\nCleaned up.  {took_s:.0f} s in all; the pictures are in {html}")
+    stage.say(f"\nCleaned up.  Took {took_s:.0f} s; charts are in {html}")
     if not programme.ok:
-        raise Disagreement("something above is not as it should be; please report it")
+        raise Disagreement("demo failed (see ✗ above); please report it")

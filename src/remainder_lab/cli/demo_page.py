@@ -1,6 +1,6 @@
-"""The page that ``demo`` writes: topology and distribution as pictures, in one file.
+"""The page that ``demo`` writes: topology and distribution as charts, in one file.
 
-No script, nothing loaded from elsewhere: it can be mailed, or kept with a report.
+No scripts and no external resources, so it can be mailed or archived with a report.
 """
 
 from __future__ import annotations
@@ -96,11 +96,11 @@ def _act(shown: Shown) -> list[str]:
                 ),
                 (
                     not shown.misdirected,
-                    f"{shown.misdirected} met another server than the calculation names",
+                    f"{shown.misdirected} reached another server than the calculation names",
                 ),
             ]
         ),
-        f'<p class="soft">For instance <code>{escape(str(example.flow))}</code>: '
+        f'<p class="soft">Example: <code>{escape(str(example.flow))}</code>: '
         f"<code>{example.key} % {example.slots} = {example.slot}</code>, which "
         f"<code>{escape(example.owner or '')}</code> owns.</p>",
     ]
@@ -109,14 +109,14 @@ def _act(shown: Shown) -> list[str]:
 def _killed(killed: Killed) -> list[str]:
     return [
         "<h2>kill -9</h2>",
-        "<p>The control process was killed under traffic; the data plane went on alone, and the "
+        "<p>The control process was killed under traffic; the data plane kept forwarding, and the "
         "next process took it over.</p>",
         _findings(
             [
                 (
                     killed.forwarded_alone,
                     f"{killed.forwarded_alone:,} packets were forwarded in {killed.alone_s:.1f} s "
-                    f"without a process",
+                    f"without a control process",
                 ),
                 (
                     not killed.failed,

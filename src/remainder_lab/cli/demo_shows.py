@@ -1,7 +1,7 @@
-"""What each scene of ``demo`` shows: a failure before the viewer's eyes, and what it broke.
+"""What each scene of ``demo`` shows: a live failure, and what it broke.
 
-A show builds its scene, runs it, and returns findings: (whether it is as it
-should be, the sentence).  The numbers come from lab/acts*.py.
+A show builds its scene, runs it, and returns findings: (passed, sentence).
+The numbers come from acts*.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Finding = tuple[bool, str]
 
 @dataclass
 class Programme:
-    """What the page needs of everything that was shown."""
+    """Everything that was shown, for the page."""
 
     formulas: list[Shown] = field(default_factory=list)
     killed: Killed | None = None
@@ -34,14 +34,14 @@ class Programme:
 
     @property
     def ok(self) -> bool:
-        """Everything was as it should be."""
+        """Everything passed."""
         shown = all(item.ok for item in self.formulas) and (self.killed is None or self.killed.ok)
         return shown and all(good for findings in self.findings.values() for good, _ in findings)
 
 
 @contextmanager
 def _scene(name: str) -> Iterator[tuple[Any, Path]]:
-    """The scene with its servers, and its own file; nothing runs by it yet."""
+    """The scene with its servers, and its file; no balancer runs yet."""
     with SCENES[name]() as built, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "remainder.toml"
         path.write_text(built.config_text(), encoding="utf-8")
@@ -50,7 +50,7 @@ def _scene(name: str) -> Iterator[tuple[Any, Path]]:
 
 
 def one_service(stage: Stage, programme: Programme) -> list[Finding]:
-    """The main job: formulas, and kill -9 of the process."""
+    """One balancer: three formulas, then kill -9 of the control process."""
     with _scene("one-service") as (built, path):
         stage.topology(built)
         first = acts.FORMULAS[0]
@@ -75,10 +75,10 @@ def one_service(stage: Stage, programme: Programme) -> list[Finding]:
 
 
 def standby_pair(stage: Stage, programme: Programme) -> list[Finding]:
-    """The active balancer falls silent under 200 sessions, and comes back."""
+    """The active balancer goes silent with 200 sessions open, and comes back."""
     del programme
     with _scene("standby-pair") as (built, path):
-        stage.say("lb1 and lb2 run the same file; keepalived says who holds the VIPs")
+        stage.say("lb1 and lb2 run the same file; keepalived decides which one holds the VIPs")
         built.start_balancer(path, "--mode", "native")
         shown = show_takeover(built, path, DEATHS["silent"], look=stage.happens)
     away_ms = max(shown.dead.interruptions_s.values(), default=0) * 1000
@@ -87,12 +87,12 @@ def standby_pair(stage: Stage, programme: Programme) -> list[Finding]:
             shown.ok,
             f"{len(shown.broken)} of {shown.held} sessions broken, {shown.requests:,} requests",
         ),
-        (True, f"the VIPs were away for {away_ms:.0f} ms; nothing was synchronised"),
+        (True, f"the VIPs were unreachable for {away_ms:.0f} ms; nothing was synchronised"),
     ]
 
 
 def ecmp(stage: Stage, programme: Programme) -> list[Finding]:
-    """Packets alternate over two balancers that both work."""
+    """Packets alternate between two active balancers."""
     del programme
     with _scene("ecmp") as (built, path):
         stage.say("the router sprays packet by packet over lb1 and lb2")
@@ -109,13 +109,13 @@ def ecmp(stage: Stage, programme: Programme) -> list[Finding]:
 
 
 def cluster(stage: Stage, programme: Programme) -> list[Finding]:
-    """Three members hear every packet; one keeps it; one of them leaves."""
+    """Three members receive every packet, one keeps it; then one member leaves."""
     del programme
     with _scene("cluster") as (built, path):
-        stage.say("m1, m2 and m3 all hear every packet, and each does the calculation")
+        stage.say("m1, m2 and m3 all receive every packet, and each does the calculation")
         built.start_balancer(path, "--mode", "native")
         selected = show_selection(built, path)
-        stage.happens("m3 stops, and the others follow a file without it")
+        stage.happens("m3 stops, and the others switch to a file without it")
         left = show_leaving(built, path, built.config_text(servers=["m1", "m2"]), leaver="m3")
     kept = ", ".join(f"{name} {count:,}" for name, count in selected.kept.items())
     return [
@@ -137,42 +137,42 @@ def cluster(stage: Stage, programme: Programme) -> list[Finding]:
 
 
 def return_path(stage: Stage, programme: Programme) -> list[Finding]:
-    """Stateful firewalls on two routers; servers answer through the one that asked."""
+    """Stateful firewalls on two routers; servers answer through the one the request came in by."""
     del programme
     with _scene("return-path") as (built, path):
         built.start_balancer(path, "--mode", "native")
         built.raise_firewalls()
-        stage.say("r1 and r2 are stateful firewalls; servers choose the one that a request came by")
+        stage.say("r1 and r2 are stateful firewalls; servers answer through the right one")
         shown = show_way_back(built, path)
     chosen, not_chosen = shown.chosen, shown.not_chosen
     return [
         (
             not (chosen.broken or chosen.strayed),
             (
-                f"servers choose: {len(chosen.broken)} of {len(chosen.trips)} sessions broken, "
+                f"with senders: {len(chosen.broken)} of {len(chosen.trips)} sessions broken, "
                 f"{len(chosen.strayed)} seen at two routers"
             ),
         ),
         (
             bool(not_chosen.broken),
-            f"they do not: {len(not_chosen.broken)} of {len(not_chosen.trips)} broken",
+            f"without: {len(not_chosen.broken)} of {len(not_chosen.trips)} broken, as expected",
         ),
-        (shown.ok, f"they do again: {len(shown.again.broken)} broken"),
+        (shown.ok, f"with senders again: {len(shown.again.broken)} broken"),
     ]
 
 
 def whole_fleet(stage: Stage, programme: Programme) -> list[Finding]:
-    """Routers, balancers and servers, one file, every tier doing the calculation."""
+    """Routers, balancers and servers with one file; every tier does the calculation."""
     del programme
     with _scene("whole-fleet") as (built, path):
-        stage.say("one file on every node: routers keep, balancers send, servers answer through")
+        stage.say("one file on every node: routers keep, balancers forward, servers choose routers")
         built.start_balancer(path, "--mode", "native")
         shown = show_sessions(built, path)
     return [
         (not shown.broken, f"{len(shown.broken)} of {len(shown.trips)} sessions broken"),
         (
             not shown.miscalculated,
-            f"{len(shown.miscalculated)} took another way than `where` names for every tier",
+            f"{len(shown.miscalculated)} took another path than `where` names for every tier",
         ),
     ]
 

@@ -31,7 +31,7 @@ class Stage:
         self._console.print(Text(text))
 
     def remark(self, text: str) -> None:
-        """What a viewer may want to know besides."""
+        """Background for the viewer."""
         self._console.print(Text(text, style="dim"))
 
     def title(self, name: str, what: str) -> None:
@@ -41,11 +41,11 @@ class Stage:
         self._console.print(Text(what))
 
     def happens(self, what: str) -> None:
-        """Something happens before the viewer's eyes."""
+        """Something happens in the scene."""
         self._marked(("›", "cyan"), Text(what, style="cyan"))
 
     def found(self, good: object, text: str) -> None:
-        """What came of it."""
+        """A result: passed or failed."""
         self._line(good, text)
 
     def topology(self, scene: Balanced) -> None:
@@ -84,7 +84,7 @@ class Stage:
     def kill(
         self, pid: int, servers: tuple[str, ...]
     ) -> Iterator[Callable[[Mapping[str, int]], None]]:
-        """Draw bars while nobody tends the data plane."""
+        """Draw bars while the data plane runs without a process."""
         self._console.print()
         self._heading("Kill it", "kill -9 of the control process, under traffic")
         self._indented(Text(f"$ kill -9 {pid}", style="cyan"))
@@ -96,7 +96,7 @@ class Stage:
         with Live(console=self._console, auto_refresh=False) as live:
             yield lambda packets: live.update(_bars(servers, packets), refresh=True)
         if not self._console.is_terminal:
-            self._console.print()  # a file or a pipe gets the last picture without a line's end
+            self._console.print()  # to a file or a pipe the last picture lacks its newline
 
     def result(self, shown: Shown) -> None:
         """What the servers counted."""
@@ -110,7 +110,7 @@ class Stage:
         )
         self._line(
             not shown.misdirected,
-            f"{shown.misdirected} met another server than the calculation names",
+            f"{shown.misdirected} reached another server than the calculation names",
         )
         example = shown.example
         self._indented(
@@ -124,7 +124,7 @@ class Stage:
         self._line(
             killed.forwarded_alone > 0,
             f"the kernel forwarded {killed.forwarded_alone:,} packets in "
-            f"{killed.alone_s:.1f} s without a process; then a new one took over",
+            f"{killed.alone_s:.1f} s without a control process; then a new one took over",
         )
         self._line(
             not killed.failed,
@@ -143,7 +143,7 @@ class Stage:
         self._console.print(Padding(text, (0, 0, 0, by), expand=False))
 
     def _marked(self, mark: tuple[str, str], text: Text) -> None:
-        """A line that goes on under its own beginning where the terminal is narrow."""
+        """A line that wraps with a hanging indent on a narrow terminal."""
         line = Table.grid(padding=(0, 1, 0, 0))
         line.add_row(Text(*mark), text)
         self._console.print(Padding(line, (0, 0, 0, 2), expand=False))

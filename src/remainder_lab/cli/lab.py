@@ -1,4 +1,4 @@
-"""``remainder lab``: a network of namespaces to play in."""
+"""``remainder lab``: a test network of namespaces, with a shell in it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 
 @click.command(name="lab")
 @click.argument("scene", required=False)
-@click.option(
-    "--exec", "line", metavar="COMMAND", help="run this in the clients instead of a shell"
-)
+@click.option("--exec", "line", metavar="COMMAND", help="run COMMAND instead of a shell")
 def command(scene: str | None, line: str | None) -> None:
-    """Open SCENE with its servers and a running balancer; leave the shell to clean up.
+    """Set up SCENE with servers and a running balancer, and open a shell on the client host.
 
-    Without SCENE, list what there is.  Needs root.  Nothing leaves this machine.
+    Exit the shell to clean up.  Without SCENE, list the scenes.  Needs root.
+    No packet leaves this machine.
     """
     from remainder_lab import SCENES, remove_leftovers  # noqa: PLC0415  (netlink: slow import)
     from remainder_lab import scene as scene_named  # noqa: PLC0415
@@ -41,7 +40,9 @@ def command(scene: str | None, line: str | None) -> None:
     factory = scene_named(scene)
     if os.geteuid() != 0:
         raise HostError(
-            f"the lab makes network namespaces and loads BPF, which takes root; try `{sudo()}`"
+            f"the lab creates network namespaces and loads BPF, which requires root; "
+            f"try `{sudo()}`",
+            id="needs-root",
         )
     end_cleanly()
     remove_leftovers()
@@ -53,7 +54,7 @@ def command(scene: str | None, line: str | None) -> None:
         for process in built.balancers:
             process.copy_to(_log(path, process))
         environment = os.environ | {
-            MARK: built.clients.namespace,  # so that what the shell leaves running ends too
+            MARK: built.clients.namespace,  # so that processes left by the shell end too
             "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}",
             "PS1": "clients# ",
             "REMAINDER_FILE": str(path),
@@ -81,12 +82,12 @@ def _banner(scene: str, built: Balanced, path: Path, remainder: str) -> str:
     first = built.balancers[0]
     arguments = shlex.join(first.argv[first.argv.index("run") :])
     return (
-        f"The scene {scene} is up; this shell is in the clients.  Leave it to clean up.\n"
-        f"  a request     curl http://{built.web()}/   (--interface ADDRESS: another client)\n"
-        f"  the file      {path}   (edit it; the balancer follows)\n"
-        f"  look          {remainder} status --node {built.node} --watch\n"
+        f"Scene {scene} is up; this shell is on the client host.  Exit it to clean up.\n"
+        f"  request       curl http://{built.web()}/   (--interface ADDRESS: another client)\n"
+        f"  file          {path}   (edit it; the balancer follows)\n"
+        f"  status        {remainder} status --node {built.node} --watch\n"
         f"  explain       {remainder} where {path} {client}:4000 {built.web()}\n"
-        f"  its words     tail {path.parent}/*.log\n"
+        f"  logs          tail {path.parent}/*.log\n"
         f"  after kill -9 nsenter --net=/run/netns/{built.node} {remainder} {arguments} "
         f">>{_log(path, first)} 2>&1 &\n"
         f"  other hosts   nsenter --net=/run/netns/NAME; NAME is one of\n"
@@ -95,7 +96,7 @@ def _banner(scene: str, built: Balanced, path: Path, remainder: str) -> str:
 
 
 def _log(path: Path, process: Running) -> Path:
-    """Where the words of a balancer go."""
+    """The log file of a balancer."""
     return path.with_name(f"{process.title.removeprefix('balancer ')}.log")
 
 

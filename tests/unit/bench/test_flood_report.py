@@ -113,8 +113,8 @@ def test_a_good_level_has_no_fault() -> None:
     ("level", "fault"),
     [
         (replace(GOOD, sent_per_s=300_000.0), "only 300,000 SYNs per second were sent"),
-        (replace(GOOD, waited=0.03), "other work had the balancer's CPU for 3.0% of the time"),
-        (replace(GOOD, attempted=100), "the clients tried only 100 of 200 connections"),
+        (replace(GOOD, waited=0.03), "other work took the balancer's CPU for 3.0% of the time"),
+        (replace(GOOD, attempted=100), "the clients attempted only 100 of 200 connections"),
         (replace(OTHER, lost=1), "without a flood: 1 sessions lost"),
         (replace(OTHER, served_us=(500,) * 100), "50% of new connections served"),
     ],

@@ -100,7 +100,7 @@ def test_new_flows_need_one_warm_run() -> None:
 def test_another_verdict_is_a_fault_and_told_once() -> None:
     (row,) = measure(FalseWatch(verdict="pass"), [ONLY_RETURN], [trial(OURS)], rounds=1)
 
-    assert "the verdict is pass, wanted tx" == row.fault
+    assert "the verdict is pass, expected tx" == row.fault
 
 
 def test_another_frame_than_the_models_is_a_fault() -> None:

@@ -50,7 +50,7 @@ def test_text_and_page_say_how_a_name_is_read() -> None:
     for told in (as_text(report), page(report)):
         assert "kind of packet / flows / method / key / services × servers" in told
         assert "reads the headers and decides nothing" in told
-        assert "keeps a table of sessions" in told
+        assert "keeps a session table" in told
     assert "<code>parse-only</code>" in page(report)
 
 

@@ -65,9 +65,9 @@ def test_lost_packets_are_a_fault() -> None:
 @pytest.mark.parametrize(
     ("wrong", "fault"),
     [
-        (replace(HAPROXY, failed=1200, packets=0.0), "1,200 connections had no answer"),
-        (replace(HAPROXY, packets=0.0), "the balancer received 0.0 packets of a connection"),
-        (replace(HAPROXY, idle=0.5), "50% of the time nobody worked for the connections"),
+        (replace(HAPROXY, failed=1200, packets=0.0), "1,200 connections got no answer"),
+        (replace(HAPROXY, packets=0.0), "the balancer received 0.0 packets per connection"),
+        (replace(HAPROXY, idle=0.5), "the CPU was idle 50% of the time"),
     ],
 )
 def test_a_connection_that_was_not_what_it_should_be_is_a_fault(
@@ -81,7 +81,7 @@ def test_a_connection_that_was_not_what_it_should_be_is_a_fault(
 def test_without_a_balancer_nothing_goes_through_it() -> None:
     passing = replace(DIRECT, packets=5.0)
 
-    assert ["no balancer: the balancer received 5.0 packets of a connection"] == report(
+    assert ["no balancer: the balancer received 5.0 packets per connection"] == report(
         FIRST, connections=(passing, HAPROXY)
     ).faults
 

@@ -13,6 +13,7 @@ from remainder.kernel import libbpf
 from remainder.kernel.attach import attach, foreign_program
 from remainder.kernel.card import Card
 from remainder.kernel.netlink import Interface
+from tests.warnings import Warned
 
 CARD = Interface(
     index=7, name="eth0", mac=bytes(6), mtu=9000, up=True, kind=None, xdp_mode=None,
@@ -36,10 +37,10 @@ def refusing(number: int, *modes: str) -> object:
 def tried(
     monkeypatch: pytest.MonkeyPatch, kernel: object, interface: Interface, mode: str
 ) -> tuple[tuple[int, str], list[str]]:
-    warnings: list[str] = []
+    warnings = Warned()
     monkeypatch.setattr(libbpf, "attach", kernel)
     monkeypatch.setattr(module, "card", lambda _: Card("e1000e"))
-    return attach(3, interface, mode, warnings.append), warnings
+    return attach(3, interface, mode, warnings), warnings
 
 
 def test_a_card_that_can_runs_natively_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,17 +62,17 @@ def test_a_veth_is_left_to_generic_mode_unless_asked(monkeypatch: pytest.MonkeyP
     (_, mode), (warning,) = tried(monkeypatch, refusing(0), veth, "auto")
 
     assert "generic" == mode
-    assert "--mode native asks for it" in warning
+    assert "override with --mode native" in warning
 
     attached, (warning,) = tried(monkeypatch, refusing(0), veth, "native")
 
     assert (42, "native") == attached
-    assert "unless an XDP program runs at its peer" in warning
+    assert "unless its peer runs an XDP program" in warning
 
 
 @pytest.mark.parametrize("mode", ["auto", "native", "generic"])
 def test_somebody_elses_program_stays(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    with pytest.raises(HostError, match="runs another XDP program already"):
+    with pytest.raises(HostError, match="already runs another XDP program"):
         tried(monkeypatch, refusing(errno.EBUSY, "native", "generic"), CARD, mode)
 
     assert "(id 99" in str(foreign_program(replace(CARD, xdp_program=99)))

@@ -126,7 +126,9 @@ def test_a_filter_that_was_removed_runs_nothing_else(kernel: Kernel, tmp_path: P
     found = named(tmp_path, ours=True)
 
     assert (None, 0) == found.target()
-    with pytest.raises(HostError, match="the egress filter on interface 3 was removed by hand"):
+    with pytest.raises(
+        HostError, match="the egress filter on interface 3 was removed by somebody else"
+    ):
         found.replace(5)
     assert [] == kernel.asked
 

@@ -36,5 +36,5 @@ def test_no_table_reaches_into_the_next_and_each_begins_a_cache_line(capacity: C
 def test_more_than_the_program_can_reach_is_refused_with_the_numbers() -> None:
     fits = Capacity(buckets=2, services=16, slots=(1 << 28) - 1024, owners=4, counters=4)
     layout_of(fits)
-    with pytest.raises(HostError, match=r"take 513 MiB, 512 is the most; give .* fewer slots"):
+    with pytest.raises(HostError, match=r"need 513 MiB, the maximum is 512; use fewer slots"):
         layout_of(Capacity(buckets=2, services=16, slots=1 << 28, owners=4, counters=4))

@@ -139,7 +139,7 @@ def test_a_kernel_that_is_too_old_is_told_which_one_is_needed(
     if sentence is None:
         refusal.refuse_old_kernel(role)
     else:
-        assert f"Linux {release} is too old, a {role} takes 6.1 or newer" in sentence
+        assert f"Linux {release} is too old: a {role} needs 6.1 or newer" in sentence
         with pytest.raises(Unsupported, match="is too old"):
             refusal.refuse_old_kernel(role)
 

@@ -171,12 +171,12 @@ def table_of(weights: list[int]) -> list[int]:
     return [int(owner) for owner in plan.choices[0].table]
 
 
-LINUX = "Linux connect() gives even source ports first, so one client can reach only "
-PER_24 = "clients that are one per /24, with the same last byte, can reach only "
-PER_64 = "clients that are one per /64, with the same lower half, can reach only "
-TWO_OF_FOUR = "source ports 2 apart meet 4 / gcd(4, 2) = 4 / 2 = 2 of 4 slots"
+LINUX = "Linux connect() uses even source ports first, so one client can reach only "
+PER_24 = "clients in different /24s with the same last byte can reach only "
+PER_64 = "clients in different /64s with the same lower 64 bits can reach only "
+TWO_OF_FOUR = "source ports 2 apart hit 4 / gcd(4, 2) = 4 / 2 = 2 of 4 slots"
 SQUARES = "(sum of the squares of the servers' slots)"
-CURE = 'table = "maglev" with an odd prime number of slots reaches all, and so does a hash'
+CURE = 'use table = "maglev" with an odd prime number of slots, or a hash, to reach all'
 
 
 @pytest.mark.parametrize(
@@ -191,56 +191,56 @@ CURE = 'table = "maglev" with an odd prime number of slots reaches all, and so d
         (
             service(CLAIM_17, [2, 1, 1], version=6),
             LINUX + "2 of 3 servers",
-            f"{TWO_OF_FOUR}, which belong to 2 of 3 servers",
+            f"{TWO_OF_FOUR}, owned by 2 of 3 servers",
             CURE,
         ),
         (
             service(CLAIM_17, [1, 1], table="maglev", slots=2),
             LINUX + "1 of 2 servers",
-            "source ports 2 apart meet 2 / gcd(2, 2) = 2 / 2 = 1 of 2 slots",
+            "source ports 2 apart hit 2 / gcd(2, 2) = 2 / 2 = 1 of 2 slots",
             CURE,
         ),
         (
             service(CLAIM_13, [1] * 10),
             PER_24 + "5 of 10 servers",
-            "addresses 256 apart meet 10 / gcd(10, 256) = 10 / 2 = 5 of 10 slots",
+            "addresses 256 apart hit 10 / gcd(10, 256) = 10 / 2 = 5 of 10 slots",
             CURE,
         ),
         (
             service(CLAIM_13, [1] * 16),
             PER_24 + "1 of 16 servers",
-            "addresses 256 apart meet 16 / gcd(16, 256) = 16 / 16 = 1 of 16 slots",
+            "addresses 256 apart hit 16 / gcd(16, 256) = 16 / 16 = 1 of 16 slots",
             CURE,
         ),
         (
             service(CLAIM_13, [1] * 12, version=6),
             PER_64 + "3 of 12 servers",
-            "addresses 2^64 apart meet 12 / gcd(12, 2^64) = 12 / 4 = 3 of 12 slots",
+            "addresses 2^64 apart hit 12 / gcd(12, 2^64) = 12 / 4 = 3 of 12 slots",
             CURE,
         ),
         (
             service("dst_ip + dst_port", [1, 1]),
-            "the key reads nothing of the source, so all clients go to the same server",
-            "dst_ip + dst_port is one number, whoever asks",
+            "the key ignores the source, so all clients go to the same server",
+            "dst_ip + dst_port is the same for every client",
             "add src_ip to the key",
         ),
         (
             service(CLAIM_17, [1] * 3),
             "one more server would move 75 % of the flows",
             "N / (N + 1) = 3 / 4 = 75 %",
-            'table = "maglev" would move little more than 25 %',
+            'with table = "maglev", little more than 25 %',
         ),
         (
             service(CLAIM_17, [4, 8], protocol="udp"),
             "one more server of weight 4 would move 58.3 % of the flows",
             f"1 - {SQUARES} / (N * (N + 1)) = 1 - 5 / (3 * 4) = 58.3 %",
-            'table = "maglev" would move little more than 25 %',
+            'with table = "maglev", little more than 25 %',
         ),
         (
             service("src_ip", [1] * 3),
-            "every session of one client, or of all behind one NAT, goes to the same server",
-            "src_ip is one number, whatever the source port",
-            "add src_port to the key if that is not wanted",
+            "all sessions of one client, or of all behind one NAT, go to the same server",
+            "src_ip is the same for every source port",
+            "add src_port to the key to spread them",
         ),
     ],
 )

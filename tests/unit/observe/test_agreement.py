@@ -94,7 +94,7 @@ def test_another_secret_is_told_though_no_packet_can_show_it() -> None:
         make_plan(Config(service=[hashed], secret=digits * 16)) for digits in ("00", "11")
     )
 
-    assert "secrets differ" in compare(ours, report(theirs, "lb2")).reason
+    assert "different secrets" in compare(ours, report(theirs, "lb2")).reason
 
 
 def test_a_plan_can_be_made_again_from_what_a_node_says() -> None:

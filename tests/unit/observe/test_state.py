@@ -39,7 +39,7 @@ def test_who_holds_the_lock_runs_the_node_until_it_is_killed() -> None:
         owner.stdout.readline()
         running = state.tended_by("lb1")
         with (
-            pytest.raises(HostError, match=f"run already by process {owner.pid}"),
+            pytest.raises(HostError, match=f"already run by process {owner.pid}"),
             state.sole_writer("lb1"),
         ):
             pass

@@ -18,6 +18,7 @@ from remainder.observe import state
 from remainder.roles import loop
 from remainder.roles.node import RunningNode, detach
 from remainder.roles.running import RunningRole, Wanted
+from tests.warnings import Warned
 
 WEB: Final = """
 [[service]]
@@ -70,7 +71,7 @@ class Machine:
         self.eth1 = self.link("eth1", "198.51.100.2/24")
         self.file = folder / "r.toml"
         self.said: list[str] = []
-        self.warned: list[str] = []
+        self.warned = Warned()
         self.host = FakeHost(self.kernel)
 
     def link(self, name: str, address: str) -> FakeLink:
@@ -82,9 +83,7 @@ class Machine:
         self.file.write_text("".join(sections))
 
     def start(self, **asked: str) -> RunningNode:
-        wanted = Wanted(
-            file=self.file, node="n", say=self.said.append, warn=self.warned.append, **asked
-        )
+        wanted = Wanted(file=self.file, node="n", say=self.said.append, warn=self.warned, **asked)
         return RunningNode.start(wanted, host=self.host, planes=FakePlanes(self.kernel))
 
     def met(self, role: Any = "balancer") -> tuple[int, int, str, int]:
@@ -148,7 +147,7 @@ def test_lost_notes_are_told_and_cost_the_counters_alone(machine: Machine) -> No
     state.remove("n", "balancer")
     machine.start()
 
-    assert ["its notes are gone" in line for line in machine.warned] == [True]
+    assert ["its state file is missing" in line for line in machine.warned] == [True]
     assert 2 == machine.met()[0]
 
 
@@ -337,7 +336,7 @@ def test_a_card_that_keeps_its_vlan_offload_is_refused_or_runs_generically(
     machine.kernel.fail["offload", "eth0"] = "eth0 will not switch it off"
     machine.write(web(11), balancer() + f'mode = "{mode}"\n')
     if mode == "native":
-        with pytest.raises(HostError, match="without their tag; run it with --mode generic"):
+        with pytest.raises(HostError, match="without their tag; use --mode generic"):
             machine.start()
         assert {} == machine.kernel.planes
     else:
@@ -395,7 +394,7 @@ def test_an_interface_that_is_gone_ends_the_loop_and_leaves_the_plane(machine: M
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     machine.host.watch(events)
 
-    with pytest.raises(HostError, match="eth0 is gone"):
+    with pytest.raises(HostError, match="eth0 disappeared"):
         loop._handle(node, Gone(machine.eth0.interface.index))
     assert ("n", "balancer") in machine.kernel.planes
 

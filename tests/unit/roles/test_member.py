@@ -50,9 +50,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_stack_that_takes_group_frames_is_named_with_its_cure(
     address: str, interface: str, setting: str
 ) -> None:
-    (sentence,) = Member().warnings(LinuxHost(), member(address), replace(CARD, name=interface))
+    ((sentence, _),) = Member().warnings(
+        LinuxHost(), member(address), replace(CARD, name=interface)
+    )
 
-    assert sentence.startswith(f"{setting} is 0, so while no program runs here")
+    assert sentence.startswith(f"{setting} is 0, so while no program is attached")
     assert sentence.endswith(f"sysctl -w {setting}=1")
 
 
@@ -79,6 +81,6 @@ def test_a_mac_that_is_no_group_is_a_matter_of_macvlans_alone() -> None:
 
     assert [] == list(Member().warnings(LinuxHost(), part, CARD))
 
-    (sentence,) = Member().warnings(LinuxHost(), part, replace(CARD, kind="macvlan"))
+    ((sentence, _),) = Member().warnings(LinuxHost(), part, replace(CARD, kind="macvlan"))
 
-    assert sentence.startswith(f"eth0 is a macvlan, which hears nothing that is sent to {FLOODED};")
+    assert sentence.startswith(f"eth0 is a macvlan and receives no frames sent to {FLOODED};")

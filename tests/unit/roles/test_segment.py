@@ -14,6 +14,7 @@ from remainder.kernel.fake import FakeHost, FakeKernel
 from remainder.kernel.netlink import Interface, Neighbour
 from remainder.plan import Plan, make_plan
 from remainder.roles import segment
+from tests.warnings import Warned
 
 INTERFACE = Interface(
     index=7, name="eth7", mac=bytes(6), mtu=1500, up=True, kind=None, xdp_mode=None,
@@ -74,8 +75,8 @@ def test_a_server_elsewhere_is_named_with_the_first_service_that_has_it() -> Non
         segment.check_servers(host, _plan(2), INTERFACE)
 
     assert (
-        "server 's2' of service 'web-1': it is elsewhere; method l2 needs it on the segment of eth7"
-        == str(refused.value)
+        "server 's2' of service 'web-1': it is elsewhere; method l2 requires it on the segment of "
+        "eth7" == str(refused.value)
     )
 
 
@@ -87,10 +88,10 @@ def test_a_kernel_that_does_not_keep_neighbours_is_told_of_once(*, managed: bool
         address: Neighbour(address, b"\2\0\0\0\0\1", valid=True, managed=managed)
         for address in map(ip_address, ("192.0.2.1", "192.0.2.2", "192.0.2.99"))
     }
-    warnings: list[str] = []
+    warnings = Warned()
     plan = _plan(3)
-    macs = segment.resolve(host, plan, 7, {}, warnings.append)
-    segment.resolve(host, plan, 7, dict(macs), warnings.append)
+    macs = segment.resolve(host, plan, 7, {}, warnings)
+    segment.resolve(host, plan, 7, dict(macs), warnings)
 
     assert segment.addresses_of(plan) == macs.keys()
     assert (not managed) == bool(warnings)

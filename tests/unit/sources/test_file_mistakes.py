@@ -56,7 +56,7 @@ def test_too_few_slots_for_the_servers_are_told() -> None:
     )
 
     assert (
-        "shop.toml:11: service[0].slots (service 'web'): 2 slots cannot hold 3 servers; choose a larger prime"
+        "shop.toml:11: service[0].slots (service 'web'): 2 slots are too few for 3 servers; choose a larger prime"
         == sentence_of(text)
     )
 
@@ -69,7 +69,7 @@ def test_too_many_slots_in_all_are_told() -> None:
     )
 
     assert (
-        "shop.toml:1: service: the tables need 135,265,917 slots together, 134,217,728 is the most; give the services fewer slots"
+        "shop.toml:1: service: the tables need 135,265,917 slots in total, the maximum is 134,217,728; give the services fewer slots"
         == sentence_of(text)
     )
 
@@ -80,7 +80,7 @@ def test_too_many_servers_are_told() -> None:
     )
 
     assert (
-        "shop.toml:10: service[0].servers (service 'web'): a list of 16385 came, wanted a list of 1 to 16384 servers, "
+        "shop.toml:10: service[0].servers (service 'web'): servers is a list of 16385; expected a list of 1–16384 servers, "
         'like [ { name = "s1", address = "192.0.2.11" } ]'
     ) == sentence_of(SHOP.replace(SERVERS, f"servers = [ {servers} ]\n"))
 
