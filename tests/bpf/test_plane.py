@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_address
+from pathlib import Path
 
 import pytest
 from pyroute2 import IPRoute
@@ -188,3 +190,101 @@ def test_a_member_that_lost_its_companion_gets_both_again(bench: Bench) -> None:
     assert link.exists()
     plane.close()
     new.close()
+
+
+# --- what a process leaves that is killed between two steps
+
+
+def started_again(bench: Bench, plan: Plan, name: str = "va") -> BpfPlane:
+    """As a process does that knows nothing of the one before it."""
+    found = bench.planes.find(NODE, "balancer", {}, code=None)
+    prepared = bench.planes.prepare(bench.wish(plan, name), found)
+    plane = prepared.commit(Warned())
+    prepared.finish()
+    assert isinstance(plane, BpfPlane)
+    return plane
+
+
+def attached(*names: str) -> list[bool]:
+    return [netlink.interface(name).xdp_program is not None for name in names]
+
+
+@pytest.mark.parametrize(("name", "there"), [("vc", [False, True]), ("va", [True, False])])
+def test_a_move_that_was_killed_before_its_end_is_finished_or_taken_back(
+    bench: Bench, name: str, there: list[bool]
+) -> None:
+    plane = first(bench, plan_of(1))
+    moved = bench.planes.prepare(bench.wish(plan_of(2), "vc"), plane).commit(Warned())
+    moved.close()
+    plane.close()
+    again = started_again(bench, plan_of(2), name)
+
+    assert there == attached("va", "vc")
+    assert "s2" == bench.server(again, plan_of(1, 2))
+    again.close()
+
+    once_more = started_again(bench, plan_of(1), name)
+
+    assert "s1" == bench.server(once_more, plan_of(1, 2))
+    assert there == attached("va", "vc")
+    once_more.close()
+
+
+def test_a_move_that_was_killed_while_it_took_over_the_names_goes_on(bench: Bench) -> None:
+    plane = first(bench, plan_of(1))
+    prepared = bench.planes.prepare(bench.wish(plan_of(2), "vc"), plane)
+    moved = prepared.commit(Warned())
+    assert isinstance(moved, BpfPlane)
+    pins.detach_old(NODE, "balancer", but=moved.attached.folder)
+    moved.close()
+    plane.close()
+    again = started_again(bench, plan_of(1), "vc")
+
+    assert [False, True] == attached("va", "vc")
+    assert "s1" == bench.server(again, plan_of(1, 2))
+    again.close()
+
+
+def test_a_first_start_that_was_killed_before_it_attached_hinders_no_other(bench: Bench) -> None:
+    bench.planes.prepare(bench.wish(plan_of(1)), None)
+    again = started_again(bench, plan_of(2))
+
+    assert "s2" == bench.server(again, plan_of(1, 2))
+    assert ["2"] == sorted(
+        path.name for path in pins.folder_of(NODE).iterdir() if path.name.isdecimal()
+    )
+    again.close()
+
+
+def test_a_program_that_somebody_detached_is_known_at_once(bench: Bench) -> None:
+    plane = first(bench, plan_of(1))
+    libbpf.detach(plane.attached.link.fd)  # type: ignore[attr-defined]
+    gone = plane.ifindex
+    prepared = bench.planes.prepare(bench.wish(plan_of(2)), plane)
+    again = prepared.commit(Warned())
+    prepared.finish()
+
+    assert 0 == gone
+    assert isinstance(again, BpfPlane)
+    assert "s2" == bench.server(again, plan_of(1, 2))
+    again.close()
+
+
+def test_reloads_leak_no_descriptor(bench: Bench) -> None:
+    plans = [plan_of(1), plan_of(2, key="hash(src_ip)")]
+    plane = first(bench, plans[0])
+    counts = []
+    for number in range(1, 21):
+        prepared = bench.planes.prepare(bench.wish(plans[number % 2]), plane)
+        prepared.commit(Warned())
+        prepared.finish()
+        undone = bench.planes.prepare(bench.wish(plans[(number + 1) % 2]), plane)
+        undone.commit(Warned())
+        undone.undo()
+        undone.discard()
+        del prepared, undone
+        gc.collect()
+        counts.append(len(list(Path("/proc/self/fd").iterdir())))
+
+    assert counts[4] == counts[-1]
+    plane.close()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from remainder.errors import HostError
 from remainder.flow import Address
@@ -33,8 +34,10 @@ class BpfPlane:
     mode: str
     tables: Tables | None  # None: of another build, how they are laid out is not for us to know
     numbers: dict[OwnerName, int]
+    code: str | None
+    """The fingerprint of its program; None: nobody has noted it."""
     is_current: bool = True
-    """Whether the program is the one that this build would load."""
+    """Whether that is the program which this build would load."""
 
     @property
     def role(self) -> Role:
@@ -43,8 +46,8 @@ class BpfPlane:
 
     @property
     def ifindex(self) -> int:
-        """As kernel and pins say it."""
-        return self.attached.ifindex
+        """As the kernel says it now; 0 also if a part of it was gone when it was found."""
+        return self.attached.link.target()[1] if self.attached.ifindex else 0
 
     def serves(self, plan: Plan, interface: Interface) -> bool:
         """Room and code enough, of this build."""
@@ -80,14 +83,19 @@ class BpfPlanes:
         found = pins.find(node, role)
         if found is None:
             return None
-        return BpfPlane(
-            node=node,
-            attached=found,
-            mode=_mode_of(found),
-            tables=found.dataplane.tables() if found.dataplane.is_ours else None,
-            numbers=dict(numbers),
-            is_current=code == self.fingerprint(role),
-        )
+        try:
+            return BpfPlane(
+                node=node,
+                attached=found,
+                mode=_mode_of(found),
+                tables=found.dataplane.tables() if found.dataplane.is_ours else None,
+                numbers=dict(numbers),
+                code=code,
+                is_current=code == self.fingerprint(role),
+            )
+        except BaseException:
+            found.close()
+            raise
 
     def prepare(self, wish: Wish, running: Plane | None) -> Prepared:
         """In place, by another program in its place, or at a place that has none yet."""
@@ -115,7 +123,10 @@ def _mode_of(found: Attached) -> str:
     way = found.link.way
     if way != "XDP":
         return way
-    return (netlink.interface_at(found.ifindex).xdp_mode if found.ifindex else None) or "native"
+    try:
+        return netlink.interface_at(found.ifindex).xdp_mode or "native"
+    except HostError:  # the interface is gone, or in another network namespace
+        return "native"
 
 
 def _load(wish: Wish, before: Dataplane | None) -> Dataplane:
@@ -175,7 +186,7 @@ class Publishing:
     tables: Tables
     numbers: dict[OwnerName, int]
     facts: Facts
-    risk: int = 0
+    risk: ClassVar[int] = 0
 
     @classmethod
     def prepared(cls, wish: Wish, plane: BpfPlane) -> Publishing:
@@ -201,7 +212,8 @@ class Publishing:
         self.plane.numbers, self.numbers = self.numbers, self.plane.numbers
 
     def finish(self) -> None:
-        """Nothing is held."""
+        """Nothing is held; what a process left that died halfway goes."""
+        pins.sweep(self.plane.node, self.plane.role, keep=self.plane.attached.folder)
 
     def discard(self) -> None:
         """The next publication overwrites it."""
@@ -214,28 +226,30 @@ class _Runs:
     attached: Attached
     tables: Tables | None
     numbers: dict[OwnerName, int]
+    code: str | None
     is_current: bool
 
     @classmethod
     def of(cls, plane: BpfPlane) -> _Runs:
         """Now."""
-        return cls(plane.attached, plane.tables, plane.numbers, plane.is_current)
+        return cls(plane.attached, plane.tables, plane.numbers, plane.code, plane.is_current)
 
     def become(self, plane: BpfPlane) -> None:
         """Of a plane whose program was replaced."""
         plane.attached.replace(self.attached.dataplane)
         plane.attached, plane.tables = self.attached, self.tables
-        plane.numbers, plane.is_current = self.numbers, self.is_current
+        plane.numbers, plane.code, plane.is_current = self.numbers, self.code, self.is_current
 
 
 @dataclass
 class Replacing:
     """Another program takes over the place of the one that runs, with tables of its own."""
 
+    wish: Wish
     plane: BpfPlane
     before: _Runs
     after: _Runs
-    risk: int = 1
+    risk: ClassVar[int] = 1
 
     @classmethod
     def prepared(cls, wish: Wish, plane: BpfPlane) -> Replacing:
@@ -257,11 +271,15 @@ class Replacing:
             loaded.close()
             raise
         attached = Attached(old.link, old.companion, old.ifindex, folder, loaded)
-        return cls(plane, _Runs.of(plane), _Runs(attached, tables, numbers, is_current=True))
+        code = dataplane.code_fingerprint(plane.role)
+        after = _Runs(attached, tables, numbers, code, is_current=True)
+        return cls(wish, plane, _Runs.of(plane), after)
 
     def commit(self, warn: Warn) -> BpfPlane:
-        """Program and companion, both or neither."""
+        """Program and companion, both or neither; what was counted meanwhile comes along."""
         del warn
+        old, new = self.before.attached.dataplane, self.after.attached.dataplane
+        move_counters(self.wish.plan, self.before.numbers, old, new)
         self.after.become(self.plane)
         if self.after.tables is not None:  # until now packets met the old program, which counts too
             self.after.tables.begin_to_wait()
@@ -273,7 +291,7 @@ class Replacing:
 
     def finish(self) -> None:
         """The program before goes."""
-        pins.remove_others(self.plane.node, self.plane.role, keep=self.after.attached.folder)
+        pins.sweep(self.plane.node, self.plane.role, keep=self.after.attached.folder)
         self.before.attached.dataplane.close()
 
     def discard(self) -> None:
@@ -295,7 +313,7 @@ class Attaching:
     hooks: dict[str, Hook]
     in_the_way: bool = False
     """A program of ours, which lost its companion, stands where the new one goes."""
-    risk: int = 2
+    risk: ClassVar[int] = 2
 
     @classmethod
     def prepared(cls, wish: Wish, old: BpfPlane | None) -> Attaching:
@@ -325,9 +343,12 @@ class Attaching:
 
     def commit(self, warn: Warn) -> BpfPlane:
         """Companion first: it changes nothing by itself."""
+        role = self.wish.plan.role
         suffix = pins.NEXT if self.old else ""
-        if self.in_the_way:
-            pins.detach_old(self.wish.node, self.wish.plan.role)
+        pins.detach_left(self.wish.node, role, suffix)
+        there = self.old.attached.link.target()[1] if self.old else 0
+        if self.in_the_way and there == self.wish.interface.index:
+            pins.detach_old(self.wish.node, role)
         try:
             if self.loaded.companion_fd is not None:
                 self.hooks["companion"] = hook.beside_stack(
@@ -347,7 +368,8 @@ class Attaching:
             self.folder,
             self.loaded,
         )
-        return BpfPlane(self.wish.node, attached, mode, self.tables, self.numbers)
+        code = dataplane.code_fingerprint(role)
+        return BpfPlane(self.wish.node, attached, mode, self.tables, self.numbers, code)
 
     def _attach(self, path: Path, warn: Warn) -> str:
         interface, program_fd = self.wish.interface, self.loaded.program_fd
@@ -373,7 +395,7 @@ class Attaching:
     def finish(self) -> None:
         """What ran elsewhere goes, and the new one takes over its names."""
         if self.old is None:
-            pins.remove_others(self.wish.node, self.wish.plan.role, keep=self.folder)
+            pins.sweep(self.wish.node, self.wish.plan.role, keep=self.folder)
             return
         self.old.close()
         pins.give_way(self.wish.node, self.wish.plan.role, keep=self.folder)

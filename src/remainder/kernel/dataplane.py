@@ -12,7 +12,6 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -99,8 +98,12 @@ class Dataplane:
     def pin(self, folder: Path) -> None:
         """Give program and maps names in a folder of the BPF file system."""
         while not folder.exists():
-            with suppress(FileNotFoundError):  # a node that ends takes away a parent that is empty
+            try:
                 folder.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError:
+                continue  # a node that ends takes away a parent that is empty
+            except OSError as error:
+                raise HostError(f"making {folder}: {error.strerror}") from None
         libbpf.pin(self.program_fd, folder / "program")
         if self.companion_fd is not None:
             libbpf.pin(self.companion_fd, folder / "companion")
@@ -224,7 +227,10 @@ def _is_of_this_build(folder: Path) -> bool:
 def unpin(folder: Path) -> None:
     """Remove a folder of pins; what nothing else holds is freed by the kernel."""
     if folder.exists():
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise HostError(f"removing {folder}: {error.strerror}") from None
 
 
 def code_fingerprint(role: Role = "balancer") -> str:

@@ -51,6 +51,7 @@ class Met:
     macs: dict[Address, bytes]
     own_mac: bytes
     numbers: dict[OwnerName, int]
+    code: str
     programs: int = 1
     """How many programs stood there, one after the other."""
     publications: int = 1
@@ -184,8 +185,8 @@ class FakeHost:
         return None
 
     def strips_vlan_tags(self, name: str) -> tuple[str, ...]:
-        """What is on."""
-        return self.kernel.links[name].offloads
+        """What is on; nothing of an interface that is gone."""
+        return self.kernel.links[name].offloads if name in self.kernel.links else ()
 
     def switch_offloads(self, name: str, offloads: tuple[str, ...], *, on: bool) -> None:
         """All of them together."""
@@ -241,6 +242,11 @@ class FakePlane:
     def mode(self) -> str:
         """How it is attached."""
         return self.met.mode
+
+    @property
+    def code(self) -> str | None:
+        """Of the build that loaded it."""
+        return self.met.code
 
     @property
     def numbers(self) -> Mapping[OwnerName, int]:
@@ -325,6 +331,7 @@ class FakePlanes:
         """A new thing to meet, beside the one that is met."""
         role = wish.plan.role
         self.kernel.step("prepare", role)
+        self._refuse_a_taken_place(wish)
         before = self.kernel.planes.get((wish.node, role))
         here = isinstance(running, FakePlane) and running.ifindex == wish.interface.index
         fresh = not here or before is None
@@ -341,6 +348,7 @@ class FakePlanes:
             macs=dict(wish.macs),
             own_mac=wish.interface.mac,
             numbers=numbers,
+            code=before.code if in_place and before is not None else self.kernel.code,
             programs=1 if before is None else before.programs + (not in_place),
             publications=1 if before is None else before.publications + 1,
         )
@@ -352,6 +360,13 @@ class FakePlanes:
             before=before,
             risk=2 if fresh else int(not in_place),
         )
+
+    def _refuse_a_taken_place(self, wish: Wish) -> None:
+        """One XDP program an interface."""
+        for (node, role), met in self.kernel.planes.items():
+            taken = met.ifindex == wish.interface.index and "sender" not in (role, wish.plan.role)
+            if taken and (node, role) != (wish.node, wish.plan.role):
+                raise HostError(f"{wish.interface.name} already runs another XDP program")
 
     def remove(self, node: str, role: Role) -> bool:
         """Packets meet nothing more."""

@@ -54,7 +54,8 @@ def library() -> ctypes.CDLL:
         libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
     except OSError:
         raise Unsupported(
-            "libbpf.so.1 is not installed; `apt install libbpf1` (Debian 12, Ubuntu 24.04 or newer)",
+            "libbpf.so.1 is not installed; `apt install libbpf1` (Debian 12, Ubuntu 24.04 or "
+            "newer)",
             id="libbpf-missing",
         ) from None
     for name in _POINTERS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import queue
 import socket
 import struct
@@ -65,9 +66,21 @@ class Neighbour:
 
 @contextmanager
 def netlink() -> Iterator[IPRoute]:
-    """A connection to the kernel's network configuration."""
-    with IPRoute() as route:
-        yield route
+    """A connection to the kernel's network configuration; its errors become HostErrors."""
+    try:
+        with IPRoute() as route:
+            yield route
+    except NetlinkError as error:
+        raise HostError(f"the kernel's network configuration: {error.args[-1]}") from None
+    except OSError as error:
+        cure = (
+            "; the neighbour table is full, raise net.ipv4.neigh.default.gc_thresh3 and "
+            "net.ipv6.neigh.default.gc_thresh3"
+            if error.errno == errno.ENOBUFS
+            else ""
+        )
+        words = os.strerror(error.errno) if error.errno else str(error)
+        raise HostError(f"the kernel's network configuration: {words}{cure}") from None
 
 
 def interface(name: str) -> Interface:

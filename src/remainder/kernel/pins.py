@@ -17,7 +17,7 @@ import ctypes
 import enum
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +116,12 @@ def _find(node: str, role: Role) -> Attached | Changing | None:
     here = folder_of(node, role)
     link = hook.find(here / "link")
     if link is None:
-        return None
+        beside = hook.find(here / f"link{NEXT}")
+        if beside is None:
+            return None
+        beside.close()
+        take_names(node, role)  # its process died while it handed them over
+        return CHANGING
     program_id, ifindex = link.target()
     for folder in reversed(list(_generations(node, role))):
         try:
@@ -146,32 +151,56 @@ def remove_others(node: str, role: Role, *, keep: Path) -> None:
             dataplane.unpin(folder)
 
 
+def sweep(node: str, role: Role, *, keep: Path) -> None:
+    """Remove all but what runs, also what a process left that died halfway."""
+    detach_left(node, role, NEXT)
+    remove_others(node, role, keep=keep)
+
+
 def detach_old(node: str, role: Role, *, but: Path | None = None) -> None:
     """Detach what runs and forget its names; the programs stay pinned.
 
     ``but`` is the folder of programs that stay, perhaps at the very place of an old one.
     """
     ours = programs_of(node, role) - (programs_in(but) if but is not None else set())
-    for path in _places(node, role):
+    _detach(_places(node, role), ours)
+
+
+def detach_left(node: str, role: Role, suffix: str) -> None:
+    """Detach what a process that died halfway left at names that are to be used."""
+    left = [path.with_name(f"{path.name}{suffix}") for path in _places(node, role)]
+    _detach(left, programs_of(node, role))
+
+
+def _detach(places: Iterable[Path], ours: Collection[int]) -> None:
+    for path in places:
         attached = hook.find(path)
         if attached is not None:
             attached.detach(ours)
             attached.close()
+        elif path.is_dir():  # its process died before it attached a filter
+            dataplane.unpin(path)
+
+
+def take_names(node: str, role: Role) -> None:
+    """What was attached beside takes over the names; companion first, `find` asks for the link."""
+    for path in reversed(_places(node, role)):
+        beside = path.with_name(f"{path.name}{NEXT}")
+        if beside.exists():
+            beside.rename(path)
 
 
 def give_way(node: str, role: Role, *, keep: Path) -> None:
     """What ran goes, and what was attached beside it takes over its names."""
     detach_old(node, role, but=keep)
-    for path in _places(node, role):
-        beside = path.with_name(f"{path.name}{NEXT}")
-        if beside.exists():
-            beside.rename(path)
+    take_names(node, role)
     remove_others(node, role, keep=keep)
 
 
 def remove(node: str, role: Role) -> None:
     """Detach: what is attached goes first, then what it ran."""
     detach_old(node, role)
+    detach_left(node, role, NEXT)
     dataplane.unpin(folder_of(node, role))
     tidy(node, role)
 

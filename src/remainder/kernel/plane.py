@@ -49,6 +49,10 @@ class Plane(Protocol):
         """How it is attached: native, generic, tcx or clsact."""
 
     @property
+    def code(self) -> str | None:
+        """The fingerprint of its program; None if nobody has noted it."""
+
+    @property
     def numbers(self) -> Mapping[OwnerName, int]:
         """The counter of every owner."""
 

@@ -15,7 +15,7 @@ from remainder.fleet import Part
 from remainder.flow import Address
 from remainder.kernel.plane import Plane, Prepared, Wish
 from remainder.roles import ROLES
-from remainder.roles.segment import addresses_of, check_servers, resolve
+from remainder.roles.segment import addresses_of, resolve
 
 if TYPE_CHECKING:
     from remainder.roles.running import RunningRole
@@ -33,15 +33,20 @@ class Change:
     prepared: Prepared
     back: ExitStack
     """What undoes the preparation on the host."""
-    was: Plane | None = None
+    before: Plane | None = None
+    stuck: bool = False
+    """It was committed and could not be undone."""
 
     @classmethod
     def prepare(cls, role: RunningRole, part: Part, fingerprint: str) -> Change:
         """Do all that can fail.  Raises HostError with the host as it was."""
-        with ExitStack() as back:
+        back = ExitStack()
+        try:
             macs, offloads, prepared = _prepare(role, part, back)
-            return cls(role, part, fingerprint, macs, offloads, prepared, back.pop_all())
-        raise AssertionError  # pragma: no cover  (mypy: the stack swallows nothing)
+        except BaseException:
+            back.close()
+            raise
+        return cls(role, part, fingerprint, macs, offloads, prepared, back)
 
     @property
     def risk(self) -> int:
@@ -50,22 +55,31 @@ class Change:
 
     def commit(self) -> None:
         """Let packets see it.  Raises HostError with nothing that they could see."""
-        self.was = self.role.plane
+        self.before = self.role.plane
         self.role.plane = self.prepared.commit(self.role.wanted.warn)
 
     def undo(self) -> None:
-        """Take it back after a commit."""
-        self.prepared.undo()
-        self.role.plane = self.was
+        """Take it back after a commit; never raises, what cannot be undone stays and is told."""
+        try:
+            self.prepared.undo()
+        except HostError as error:
+            self.stuck = True
+            self.role.wanted.warn(f"cannot go back: {error}")
+        self.role.plane = self.before
 
     def discard(self) -> None:
-        """Leave the host as it was found."""
-        self.prepared.discard()
-        self.back.close()
+        """Leave the host as it was found; never raises."""
+        if self.stuck:
+            return
+        with self.role.telling():
+            self.prepared.discard()
+        with self.role.telling():
+            self.back.close()
 
     def finish(self) -> None:
-        """There is no way back now: let go of what ran before, and write it down."""
-        self.prepared.finish()
+        """There is no way back now: let go of what ran before, and write it down; never raises."""
+        with self.role.telling():
+            self.prepared.finish()
         self.back.pop_all()
         self.role.took(self)
 
@@ -74,14 +88,13 @@ def _prepare(
     role: RunningRole, part: Part, back: ExitStack
 ) -> tuple[dict[Address, bytes], tuple[str, ...], Prepared]:
     host, interface, kind = role.host, role.interface, ROLES[part.role]
-    check_servers(host, part.plan, interface)
     mac = kind.hears(part)
     if mac is not None:
-        if mac != role.heard:
+        if mac != role.heard and (role.heard is not None or role.plane is None):
             back.callback(host.listen_to, interface, mac, join=False)
         host.listen_to(interface, mac, join=True)
     fresh = addresses_of(part.plan) - role.managed
-    back.callback(host.forget, interface.index, fresh)
+    back.callback(role.forget, fresh)
     asked = {address: role.macs.get(address) for address in role.managed}
     macs = resolve(host, part.plan, interface.index, asked, role.wanted.warn)
     mode, offloads = _keep_tags(role, part, back)

@@ -6,6 +6,9 @@ Law: prepare everything, then commit.
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from remainder.errors import HostError
@@ -19,9 +22,8 @@ from remainder.plan import Role
 from remainder.roles import ROLES
 from remainder.roles.change import Change
 from remainder.roles.running import RunningRole, Wanted, take_back
+from remainder.roles.segment import check_servers
 from remainder.sources.file import Source
-
-EVERY_ROLE: tuple[Role, ...] = ("balancer", "member", "sender")
 
 
 @dataclass
@@ -48,8 +50,8 @@ class RunningNode:
         parts = node._parts()
         for part in parts:
             refusal.refuse_old_kernel(part.role)
-        _refuse_shared_interfaces(wanted, parts)
         node._change(parts)
+        node._sweep()
         return node
 
     def reload(self) -> None:
@@ -64,30 +66,48 @@ class RunningNode:
 
     def _change(self, parts: list[Part]) -> None:
         """All roles become what the parts say, or none does."""
+        _refuse_shared_interfaces(self.wanted, parts)
         running = {role.role: role for role in self.roles}
         found: list[RunningRole] = []
         changes: list[Change] = []
         try:
             for part in parts:
-                role = running.get(part.role)
-                if role is None:
+                if part.role not in running:
                     role = RunningRole.find(self.wanted, self.host, self.planes, part)
+                    role.beside = self._beside(role)
+                    running[part.role] = role
                     found.append(role)
-                changes.append(role.prepare(part, self.source.fingerprint))
-            _commit(changes)
+                # Of all roles first: it is quick, and waits for nobody.
+                check_servers(self.host, part.plan, running[part.role].interface)
+            for part in parts:
+                change = running[part.role].prepare(part, self.source.fingerprint)
+                changes.append(change)
+            with _uninterrupted():
+                _commit(changes)
         except BaseException:  # Ctrl-C among them: nobody else would clean up
             for change in reversed(changes):
                 change.discard()
             for role in found:
                 role.close()
             raise
+        wanted = {part.role for part in parts}
+        gone = [role for role in self.roles if role.role not in wanted]
+        self.roles = [role for role in self.roles if role.role in wanted] + found
         for change in changes:
             change.finish()
-        wanted = {part.role for part in parts}
-        for role in self.roles:  # the file no longer has them for this node
-            if role.role not in wanted:
-                role.stop()
-        self.roles = [role for role in self.roles if role.role in wanted] + found
+        for role in gone:  # the file no longer has them for this node
+            role.stop()
+
+    def _beside(self, role: RunningRole) -> Callable[[], list[RunningRole]]:
+        return lambda: [other for other in self.roles if other is not role]
+
+    def _sweep(self) -> None:
+        """Stop what runs for a role that the file dropped while no process ran."""
+        for name in ROLES.keys() - {role.role for role in self.roles}:
+            try:
+                _remove(self.host, self.planes, self.wanted.node, name)
+            except HostError as error:
+                self.wanted.warn(f"the file has no {name} any more, but it stays: {error}")
 
     def look_for_losses(self) -> None:
         """Let every role name what its driver loses."""
@@ -117,6 +137,16 @@ def _commit(changes: list[Change]) -> None:
         raise
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until packets see all or nothing."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 def _refuse_shared_interfaces(wanted: Wanted, parts: list[Part]) -> None:
     if len(parts) > 1 and wanted.interface:
         raise HostError(
@@ -143,19 +173,23 @@ def detach(node: str, *, host: Host | None = None, planes: Planes | None = None)
         return False
     found = False
     with state.sole_writer(node):
-        for role in reversed(EVERY_ROLE):  # as a node stops: who made a qdisc goes last
-            before = state.read(node, role)
-            if not planes.remove(node, role) and before is None:
-                continue
-            found = True
-            if before is not None:
-                take_back(host, before)
-            state.remove(node, role)
+        for role in reversed(list(ROLES)):  # as a node stops: who made a qdisc goes last
+            found = _remove(host, planes, node, role) or found
     return found
+
+
+def _remove(host: Host, planes: Planes, node: str, role: Role) -> bool:
+    """Detach a role that nobody tends, and take back what it put on the host, by its notes."""
+    before = state.read(node, role)
+    if not planes.remove(node, role) and before is None:
+        return False
+    if before is not None:
+        take_back(host, before)
+    state.remove(node, role)
+    return True
 
 
 def _traces(node: str) -> bool:
     return any(
-        state.path_of(node, role).exists() or pins.folder_of(node, role).exists()
-        for role in EVERY_ROLE
+        state.path_of(node, role).exists() or pins.folder_of(node, role).exists() for role in ROLES
     )

@@ -8,8 +8,8 @@ Laws: prepare everything, then commit (change.py); the data plane outlives the p
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -56,8 +56,10 @@ class RunningRole:
     plane: Plane | None
     asked: tuple[str | None, str]
     """Interface and mode, at the start."""
-    left: state.State | None = None
-    """What was noted of a plane on another interface, to be taken back."""
+    beside: Callable[[], Iterable[RunningRole]] = tuple
+    """The other roles of the node."""
+    elsewhere: state.State | None = None
+    """What was noted of another interface, to be taken back."""
     fingerprint: str = ""
     """Of the file."""
     macs: dict[Address, bytes] = field(default_factory=dict)
@@ -109,40 +111,46 @@ class RunningRole:
         role = cls(wanted, host, planes, part, interface, plane, asked)
         for sentence, name in ROLES[part.role].warnings(host, part, interface):
             wanted.warn(sentence, id=name)
-        if plane is None:
-            role.left = before
-            if not interface.up:
-                wanted.warn(
-                    f"{interface.name} is down; bring it up with `ip link set {interface.name} up`"
-                )
-        elif plane.ifindex != interface.index:
-            role.left = before
+        if not interface.up:
+            wanted.warn(
+                f"{interface.name} is down; bring it up with `ip link set {interface.name} up`"
+            )
+        runs_here = plane is not None and plane.ifindex == interface.index
+        role._recall(before, runs_here=runs_here)
+        if runs_here:
+            role._warn_of_what_stays(before)
+        elif plane is not None:
             wanted.warn(
                 f"node {wanted.node!r} was running on another interface, on one that disappeared, "
                 f"or was detached manually; starting afresh on {interface.name}"
             )
-        else:
-            role._recall(before)
         return role
 
-    def _recall(self, before: state.State | None) -> None:
-        """Go on where the process before has ended."""
+    def _recall(self, before: state.State | None, *, runs_here: bool) -> None:
+        """Go on where the process before has ended; what it put elsewhere is taken back later."""
+        if before is None:
+            return
+        if runs_here:
+            self.macs = notes.macs_of(before)
+        if before.interface != self.interface.name:
+            self.elsewhere = before
+            return
+        self.assigned = {ip_address(text) for text in before.assigned}
+        self.managed = {ip_address(text) for text in before.managed}
+        self.offloads = tuple(before.offloads)
+        self.heard = notes.mac_of(before.cluster_mac)
+
+    def _warn_of_what_stays(self, before: state.State | None) -> None:
         if before is None:
             self.wanted.warn(
                 "taking over the running data plane; its state file is missing, so counters "
                 "restart at 0"
             )
-            return
-        if ROLES[self.role].side == "XDP" and self.asked[1] not in ("auto", self.mode):
+        elif ROLES[self.role].side == "XDP" and self.asked[1] not in ("auto", self.mode):
             self.wanted.warn(
                 f"the running data plane stays in {self.mode} mode; to switch to {self.asked[1]}, "
                 f"run `remainder detach --node {self.wanted.node}` first"
             )
-        self.macs = notes.macs_of(before)
-        self.assigned = {ip_address(text) for text in before.assigned}
-        self.managed = {ip_address(text) for text in before.managed}
-        self.offloads = tuple(before.offloads)
-        self.heard = notes.mac_of(before.cluster_mac)
 
     def mode_asked(self, part: Part) -> str:
         """How its plane shall be attached; one that is attached stays as it is."""
@@ -151,17 +159,40 @@ class RunningRole:
         return _asked(self.wanted, part)[1]
 
     def stop(self) -> None:
-        """Detach, and take back what was put on this machine."""
+        """Detach, and take back what was put on this machine; what fails is told."""
         index = self.interface.index
         for address in self.assigned:
-            self.host.remove_address(index, address)
+            with self.telling():
+                self.host.remove_address(index, address)
         if self.heard is not None:
-            self.host.listen_to(self.interface, self.heard, join=False)
+            with self.telling():
+                self.host.listen_to(self.interface, self.heard, join=False)
         self.close()
-        self.planes.remove(self.wanted.node, self.role)
+        with self.telling():
+            self.planes.remove(self.wanted.node, self.role)
         self._give_back(self.offloads)
-        self.host.forget(index, self.managed)
+        self.forget(self.managed)
         state.remove(self.wanted.node, self.role)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """For what comes after a commit: a refusal is told, and ends nothing."""
+        try:
+            yield
+        except HostError as error:
+            self.wanted.warn(str(error))
+
+    def forget(self, addresses: Collection[Address]) -> None:
+        """Let go of neighbours, but for those that another role here still needs."""
+        index = self.interface.index
+        needed = {
+            address
+            for other in self.beside()
+            if other.interface.index == index
+            for address in other.managed
+        }
+        with self.telling():
+            self.host.forget(index, set(addresses) - needed)
 
     def close(self) -> None:
         """Let go of the plane; it runs on."""
@@ -180,23 +211,27 @@ class RunningRole:
         return Change.prepare(self, part, fingerprint)
 
     def took(self, change: Change) -> None:
-        """A change is what runs now: let go of what it does not need, and write it down."""
-        index, part = self.interface.index, change.part
+        """A change is what runs now: note it, and let go of what it does not need."""
+        part = change.part
         hears = ROLES[part.role].hears(part)
-        if self.heard is not None and self.heard != hears:
-            self.host.listen_to(self.interface, self.heard, join=False)
-        managed = addresses_of(part.plan)
-        self.host.forget(index, self.managed - managed)
+        gone, heard = self.managed - addresses_of(part.plan), self.heard
         self.part, self.fingerprint, self.macs = part, change.fingerprint, change.macs
-        self.managed, self.heard, self.offloads = managed, hears, change.offloads
+        self.managed, self.heard = addresses_of(part.plan), hears
+        self.offloads = change.offloads
+        self.published += 1
+        self.refused = None
+        self._write_state()  # at once: the next process finds its counters by it
+        if heard is not None and heard != hears:
+            with self.telling():
+                self.host.listen_to(self.interface, heard, join=False)
+        self.forget(gone)
         if self.mode != "native":
             self._give_back(self.offloads)
             self.offloads = ()
-        self.published += 1
-        self.refused = None
-        if self.left is not None:
-            take_back(self.host, self.left, but=self.interface)
-            self.left = None
+        if self.elsewhere is not None:
+            with self.telling():
+                take_back(self.host, self.elsewhere)
+            self.elsewhere = None
         self.assign()
         self._write_state()
 
@@ -205,15 +240,17 @@ class RunningRole:
             self.host.switch_offloads(self.interface.name, offloads, on=True)
 
     def assign(self) -> None:
-        """Put the VIPs where the file wants them."""
+        """Put the VIPs where the file wants them; what the host refuses is told."""
         index = self.interface.index
         wanted = self.plan.vips if self.part.assign_vips else frozenset[Address]()
-        for address in self.assigned - wanted:
-            self.host.remove_address(index, address)
-        added = {
-            address for address in wanted - self.assigned if self.host.add_address(index, address)
-        }
-        self.assigned = (self.assigned & wanted) | added
+        for address in sorted(self.assigned - wanted, key=str):
+            with self.telling():
+                self.host.remove_address(index, address)
+                self.assigned.discard(address)
+        for address in sorted(wanted, key=str):
+            with self.telling():
+                if self.host.add_address(index, address):
+                    self.assigned.add(address)
 
     # -- following the segment -----------------------------------------------------
 
@@ -290,7 +327,7 @@ class RunningRole:
             published=self.published,
             fingerprint_file=self.fingerprint,
             fingerprint_tables=self.plan.fingerprint,
-            fingerprint_program=self.planes.fingerprint(self.role),
+            fingerprint_program=(self.plane.code if self.plane is not None else None) or "",
             assigned=sorted(map(str, self.assigned)),
             managed=sorted(map(str, self.managed)),
             offloads=list(self.offloads),
@@ -300,14 +337,12 @@ class RunningRole:
         )
 
 
-def take_back(host: Host, before: state.State, *, but: Interface | None = None) -> None:
-    """Take back what a process put on an interface, by its notes; ``but`` is in use again."""
+def take_back(host: Host, before: state.State) -> None:
+    """Take back what a process put on an interface, by its notes."""
     try:
         interface = host.interface(before.interface)
     except HostError:
         return  # the interface is gone, and with it what stood on it
-    if but is not None and interface.index == but.index:
-        return
     for text in before.assigned:
         host.remove_address(interface.index, ip_address(text))
     with suppress(HostError):

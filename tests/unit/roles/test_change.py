@@ -94,8 +94,12 @@ class Machine:
     def seen(self) -> object:
         """All that a packet or an operator could see of the machine."""
         links = {
-            name: (sorted(map(str, link.managed)), sorted(map(str, link.addresses)), link.heard,
-                   link.offloads)
+            name: (
+                sorted(map(str, link.managed)),
+                sorted(map(str, link.addresses)),
+                set(link.heard),
+                link.offloads,
+            )
             for name, link in self.kernel.links.items()
         }  # fmt: skip
         planes = {place: self.met(place[1]) for place in self.kernel.planes}
