@@ -16,7 +16,7 @@ from remainder.flow import PROTOCOLS, WITH_PORTS
 from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import FIELDS
-from remainder.values import SCHEMAS
+from remainder.values import schema_of
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -26,7 +26,7 @@ _WITHOUT_PORTS: Final = [name for name, number in PROTOCOLS.items() if number no
 
 def json_schema() -> dict[str, Any]:
     """The schema (JSON Schema 2020-12) as plain values; the root is the whole file."""
-    schema = msgspec.json.schema(Config, schema_hook=lambda kind: dict(SCHEMAS[kind]))
+    schema = msgspec.json.schema(Config, schema_hook=schema_of)
     definitions = schema["$defs"]
     for definition in definitions.values():
         definition["properties"] = {

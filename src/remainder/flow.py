@@ -132,6 +132,36 @@ def address_of(given: Address | str, where: str = "address") -> Address:
         ) from None
 
 
+_BROADCAST: Final = IPv4Address("255.255.255.255")
+
+
+def check_unicast(address: Address, where: str = "address") -> None:
+    """Raise ConfigError unless one machine can be reached at the address."""
+    if isinstance(address, IPv4Address):
+        first = int(address) >> 24
+        if 0 < first < 224 and first != 127:
+            return  # nearly all; the others are asked at leisure
+    elif address.scope_id:
+        raise ConfigError(
+            where, f"{address} has a zone; write the address without '%' and the rest"
+        )
+    elif address.ipv4_mapped:
+        raise ConfigError(
+            where,
+            f"::ffff:{address.ipv4_mapped} is an IPv4 address in IPv6 clothes; write it as IPv4",
+        )
+    if (
+        address.is_multicast
+        or address.is_unspecified
+        or address.is_loopback
+        or address == _BROADCAST
+    ):
+        raise ConfigError(
+            where,
+            f"{address} is no address that one machine can be reached at; write a unicast address",
+        )
+
+
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
@@ -19,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from remainder.errors import ConfigError
-from remainder.flow import PROTOCOLS, Address, address_of, mac_of
+from remainder.flow import PROTOCOLS, Address, address_of, check_unicast, mac_of
 from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import Key, parse_key
@@ -85,7 +86,19 @@ else:
 
 def decoded(kind: Any, given: Any) -> Any:
     """The value of a kind.  Raises ConfigError without a place, or ShapeError."""
-    return _READERS[kind](given)
+    return _RULES[kind].read(given)
+
+
+def schema_of(kind: Any) -> dict[str, Any]:
+    """How a kind is written, for editors."""
+    return dict(_RULES[kind].schema)
+
+
+def fields_of(**kinds: Any) -> Fields:
+    """What ``settle`` goes by."""
+    return tuple(
+        (name, kind, _RULES[kind].types, _RULES[kind].check) for name, kind in kinds.items()
+    )
 
 
 def settle(made: Struct, fields: Fields) -> None:
@@ -107,7 +120,7 @@ def _settled(kind: Any, given: Any, where: str) -> Any:
         return decoded(kind, given)
     except ShapeError:
         shown = "something else" if kind is Secret else repr(given)
-        raise ConfigError(where, f"{shown} came, wanted {_WANTED[kind]}") from None
+        raise ConfigError(where, f"{shown} came, wanted {_RULES[kind].wanted}") from None
     except ConfigError as error:
         raise ConfigError(where, error.problem) from None
 
@@ -194,52 +207,9 @@ def secret_of(text: str, where: str = "secret") -> bytes:
     return bytes.fromhex(text)
 
 
-_READERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
-    MachineAddress: _machine_address,
-    SharedAddress: _shared_address,
-    Port: _port,
-    Protocol: _protocol,
-    KeyValue: _key,
-    TableName: _table,
-    MethodName: _method,
-    Mac: _mac,
-    Secret: _secret,
-}
-
-_TEXT: Final[Mapping[str, Any]] = {"type": "string", "maxLength": MOST_CHARACTERS}
-
-_BROADCAST: Final = IPv4Address("255.255.255.255")
-
-
-def _check_machine_address(address: Address, where: str) -> None:
-    if isinstance(address, IPv4Address):
-        first = int(address) >> 24
-        if 0 < first < 224 and first != 127:
-            return  # nearly all; the others are asked at leisure
-    elif address.scope_id:
-        raise ConfigError(
-            where, f"{address} has a zone; write the address without '%' and the rest"
-        )
-    elif address.ipv4_mapped:
-        raise ConfigError(
-            where,
-            f"::ffff:{address.ipv4_mapped} is an IPv4 address in IPv6 clothes; write it as IPv4",
-        )
-    if (
-        address.is_multicast
-        or address.is_unspecified
-        or address.is_loopback
-        or address == _BROADCAST
-    ):
-        raise ConfigError(
-            where,
-            f"{address} is no address that one machine can be reached at; write a unicast address",
-        )
-
-
 def _check_shared_address(address: Address | None, where: str) -> None:
     if address is not None:
-        _check_machine_address(address, where)
+        check_unicast(address, where)
 
 
 def _check_range(top: int) -> Callable[[int | None, str], None]:
@@ -275,61 +245,51 @@ def _right(value: object, where: str) -> None:
     """A value of this type is right."""
 
 
-_CHECKS: Final[Mapping[Any, Callable[[Any, str], None]]] = {
-    MachineAddress: _check_machine_address,
-    SharedAddress: _check_shared_address,
-    Port: _check_range(0xFFFF),
-    Protocol: _check_range(0xFF),
-    KeyValue: _right,
-    TableName: _check_word(ALGORITHMS),
-    MethodName: _check_word(METHODS),
-    Mac: _check_bytes(6),
-    Secret: _check_bytes(16),
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """All about a kind."""
+
+    read: Callable[[Any], Any]
+    """from what stands in a file to the value"""
+    types: tuple[type, ...]
+    """of its values"""
+    check: Callable[[Any, str], None]
+    """of a value of these types, with the place"""
+    wanted: str
+    """what to write, in short"""
+    schema: Mapping[str, Any]
+    """how it is written, for editors"""
+
+
+def _text(most: int = MOST_CHARACTERS) -> Mapping[str, Any]:
+    return {"type": "string", "maxLength": most}
+
+
+_NONE: Final = type(None)
+_ADDRESSES: Final = (IPv4Address, IPv6Address)
+_PORT_SCHEMA: Final = {
+    "anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"enum": ["any"]}]
 }
+_MAC_SCHEMA: Final = {"type": "string", "pattern": r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"}
 
-_VALUES: Final[Mapping[Any, tuple[type, ...]]] = {
-    MachineAddress: (IPv4Address, IPv6Address),
-    SharedAddress: (IPv4Address, IPv6Address, type(None)),
-    Port: (int, type(None)),
-    Protocol: (int, type(None)),
-    KeyValue: (Key,),
-    TableName: (str,),
-    MethodName: (str,),
-    Mac: (bytes,),
-    Secret: (bytes, type(None)),
+_RULES: Final[Mapping[Any, _Rule]] = {
+    MachineAddress: _Rule(_machine_address, _ADDRESSES, check_unicast, "an address", _text()),
+    SharedAddress: _Rule(
+        _shared_address,
+        (*_ADDRESSES, _NONE),
+        _check_shared_address,
+        "an address, or 'any'",
+        _text(),
+    ),
+    Port: _Rule(
+        _port, (int, _NONE), _check_range(0xFFFF), 'a number from 1 to 65535 or "any"', _PORT_SCHEMA
+    ),
+    Protocol: _Rule(_protocol, (int, _NONE), _check_range(0xFF), "the name of a protocol", _text()),
+    KeyValue: _Rule(_key, (Key,), _right, "a key expression", _text(MOST_CHARACTERS_OF_A_KEY)),
+    TableName: _Rule(_table, (str,), _check_word(ALGORITHMS), "the name of a table", _text()),
+    MethodName: _Rule(_method, (str,), _check_word(METHODS), "the name of a method", _text()),
+    Mac: _Rule(_mac, (bytes,), _check_bytes(6), "a MAC address", _MAC_SCHEMA),
+    Secret: _Rule(
+        _secret, (bytes, _NONE), _check_bytes(16), "32 hexadecimal digits", {"type": "string"}
+    ),
 }
-"""Kind → the types of its values."""
-
-_WANTED: Final[Mapping[Any, str]] = {
-    MachineAddress: "an address",
-    SharedAddress: "an address, or 'any'",
-    Port: 'a number from 1 to 65535 or "any"',
-    Protocol: "the name of a protocol",
-    KeyValue: "a key expression",
-    TableName: "the name of a table",
-    MethodName: "the name of a method",
-    Mac: "a MAC address",
-    Secret: "32 hexadecimal digits",
-}
-"""Kind → what to write, in short."""
-
-
-def fields_of(**kinds: Any) -> Fields:
-    """What ``settle`` goes by."""
-    return tuple((name, kind, _VALUES[kind], _CHECKS[kind]) for name, kind in kinds.items())
-
-
-SCHEMAS: Final[Mapping[Any, Mapping[str, Any]]] = {
-    MachineAddress: _TEXT,
-    SharedAddress: _TEXT,
-    Port: {
-        "anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"enum": ["any"]}],
-    },
-    Protocol: _TEXT,
-    KeyValue: {"type": "string", "maxLength": MOST_CHARACTERS_OF_A_KEY},
-    TableName: _TEXT,
-    MethodName: _TEXT,
-    Mac: {"type": "string", "pattern": r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"},
-    Secret: {"type": "string"},
-}
-"""Kind → how it is written, for editors."""

@@ -24,6 +24,7 @@ def attach(interface: str) -> None:
     The program stays for as long as the interface does.
     """
     with libbpf.opened(PASS) as opened:
+        opened.take_buffers("pass")
         opened.load("pass")
         fd = opened.program_fd("pass")
     try:

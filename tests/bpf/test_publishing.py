@@ -9,7 +9,6 @@ import threading
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,14 +19,15 @@ from remainder.flow import Address, Flow
 from remainder.kernel import counters, dataplane, image
 from remainder.kernel import tables as running_tables
 from remainder.kernel.abi import Feature
+from remainder.kernel.bpf_plane import fill, move_counters
 from remainder.kernel.counters import Count
 from remainder.kernel.libbpf import Map
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs
+from remainder.kernel.plane import Wish
 from remainder.outcome import Outcome
 from remainder.plan import Plan, make_plan
 from remainder.reference import Node
 from remainder.reference.frame import frame_of
-from remainder.roles.current import Current
 from remainder_lab.patience import patient
 from tests.bpf.kernel import kernel
 
@@ -352,8 +352,7 @@ def test_who_stays_keeps_its_count_in_maps_of_another_size() -> None:
     numbers = {name: 3800 + at for at, name in enumerate(image.allocate_counters(many, {})[0])}
     kept = Count(packets=7, bytes=420)
     counters.write(old.maps["servers"], numbers["web", "s250"], kept)
-    current: Any = SimpleNamespace(numbers=numbers)
-    stay = Current._move_counters(current, few, old, new)
+    stay = move_counters(few, numbers, old, new)
     numbers, fresh = image.allocate_counters(few, stay)
 
     assert {("web", "s249"), ("web", "s250")} == set(stay)
@@ -371,14 +370,16 @@ def test_a_server_that_comes_counts_from_its_first_packet() -> None:
     loaded = dataplane.load(capacity, image.features_of(first))
     tables = loaded.tables()
     tables.set_own_mac(OWN_MAC)
-    role: Any = SimpleNamespace(tables=tables)
+    interface: Any = None  # tables do not depend on it
     macs = made_up_macs(first) | made_up_macs(second)
     numbers: dict[tuple[str, str], int] = {}
     for at in range(capacity.counters):
         counters.write(loaded.maps["servers"], at, Count(packets=99))
     for plan in (first, second, first, second):
         before = numbers
-        numbers = Current._fill(role, tables, loaded, plan, before, macs)
+        wish = Wish(node="n", plan=plan, interface=interface, mode="auto", macs=macs)
+        numbers = fill(tables, loaded, wish, before)
+        tables.flip()
         loaded.run(frame)
 
         assert not set(before.values()) & set(numbers.values())

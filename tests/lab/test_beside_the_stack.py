@@ -175,7 +175,7 @@ def test_a_node_that_ends_leaves_nothing_on_its_interface(site: Site, way: str) 
     assert {"ingress", "egress"} == running.keys()
     assert None not in running.values()
     assert {"member": "generic", "sender": way} == modes
-    assert f"server on eth0 ({way} egress)" in "\n".join(process.lines)
+    assert f"sender on eth0 ({way} egress)" in "\n".join(process.lines)
     assert (running if way == "clsact" else {"ingress": None, "egress": None}) == filters
     assert ([*before, "clsact"] if way == "clsact" else before) == qdiscs
     assert {"ingress": None, "egress": None} == site.filters()

@@ -17,7 +17,7 @@ from remainder.kernel import pins
 from remainder.observe import state
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
-from remainder_lab import SCENES, OneService, Session, hold_sessions, http_sessions, one_service
+from remainder_lab import SCENES, OneService, Session, hold_sessions, http_sessions
 from remainder_lab.numbering import BALANCER
 from remainder_lab.patience import patient
 from tests.lab.balancing import status
@@ -178,26 +178,6 @@ def test_a_port_of_an_assigned_vip_without_a_service_is_the_balancers_own(
     listener.terminate()
 
     assert "the balancer itself" == answer.stdout.strip()
-
-
-def test_a_large_mtu_costs_native_mode_and_is_named(tmp_path: Path) -> None:
-    """A veth of MTU 9000 does not run XDP natively; left to choose, a veth runs it generically."""
-    path = tmp_path / "r.toml"
-    # The far end of a wire cannot run a native program with that MTU either.
-    with one_service(servers=1, clients=1, ipv6=False, mtu=9000, pass_all=lambda _: None) as scene:
-        path.write_text(scene.config_text())
-        native = remainder(
-            scene, "run", str(path), "--interface", "eth0", "--node", scene.node,
-            "--mode", "native",
-        )  # fmt: skip
-        process = scene.start_balancer(path)
-        warned = process.wait_for("warning: eth0 is a veth, so it runs in generic mode")
-        mode = status(scene)["mode"]
-
-    assert 1 == native.returncode
-    assert "MTU 9000); use --mode generic" in native.stderr
-    assert "--mode native asks for it" in warned
-    assert "generic" == mode
 
 
 def test_a_new_program_takes_over_and_no_session_notices(scene: OneService, tmp_path: Path) -> None:

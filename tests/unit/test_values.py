@@ -83,7 +83,10 @@ def test_a_key_is_read_once_for_all_services_that_have_it() -> None:
 
 
 def test_every_kind_is_written_somehow_for_editors() -> None:
-    assert set(KINDS.values()) == set(values.SCHEMAS)
+    kinds = {item for item in vars(values).values() if type(item) is values._Kind}
+
+    assert set(KINDS.values()) == kinds == set(values._RULES)
+    assert all({"type", "anyOf"} & set(values.schema_of(kind)) for kind in kinds)
 
 
 def test_a_secret_is_never_repeated() -> None:

@@ -22,6 +22,7 @@ from remainder.kernel.netlink import Interface
 from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
 from remainder.plan import Plan
+from remainder.roles import ROLES
 from remainder.roles.loop import serve
 from remainder.roles.node import RunningNode
 from remainder.roles.running import Wanted
@@ -75,12 +76,10 @@ def _ready(running: RunningNode, started_s: float) -> None:
     took_ms = (time.monotonic() - started_s) * 1000
     for role in running.roles:
         owners = sum(len(planned.owners) for planned in role.plan.choices)
-        what = {"balancer": "service", "member": "cluster", "sender": "return path"}[role.role]
-        whom = {"balancer": "server", "member": "member", "sender": "router"}[role.role]
-        how = f"{role.mode} {'egress' if role.role == 'sender' else 'XDP'}"
+        kind = ROLES[role.role]
         _say(
-            f"{role.role} on {role.interface.name} ({how}), "
-            f"{counted(len(role.plan.choices), what)}, {counted(owners, whom)}, "
+            f"{role.role} on {role.interface.name} ({role.mode} {kind.side}), "
+            f"{counted(len(role.plan.choices), kind.choice)}, {counted(owners, kind.owner)}, "
             f"tables {role.plan.fingerprint[:12]}"
         )
     _say(f"ready after {took_ms:.0f} ms")

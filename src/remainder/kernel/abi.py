@@ -44,6 +44,9 @@ class OwnerFlag(enum.IntFlag):
     SELF = 2
 
 
+ORDINARY_MTU: Final = 1500
+"""Bytes; at a larger one a frame may fill more than one receive buffer."""
+
 LAYOUT_VERSION: Final = 2
 """``enum layout``: the meaning of the tables.  A change of it counts it up."""
 

@@ -18,9 +18,7 @@ from typing import Final
 from pyroute2.ethtool.ioctl import EthtoolError, IoctlEthtool
 
 from remainder.errors import HostError
-
-ORDINARY_MTU: Final = 1500
-"""A larger one may need more than one receive buffer for a frame."""
+from remainder.kernel.abi import ORDINARY_MTU
 
 _VLAN_OFFLOADS: Final = ("rx-vlan-hw-parse", "rx-vlan-stag-hw-parse")
 _LOST: Final = ("xdp_tx_err", "xdp_tx_drops", "xdp_tx_full")

@@ -19,7 +19,7 @@ from typing import Final
 
 from remainder.errors import HostError
 from remainder.kernel import abi, image, index, libbpf
-from remainder.kernel.abi import Feature
+from remainder.kernel.abi import ORDINARY_MTU, Feature
 from remainder.kernel.layout import Capacity, layout_of
 from remainder.kernel.libbpf import Map
 from remainder.kernel.tables import Tables
@@ -36,12 +36,14 @@ class Program:
     path: Path
     entry: str
     companion: str | None = None
+    xdp: bool = True
+    """Else it runs beside the stack, see hook.py."""
 
 
 PROGRAMS: Final[Mapping[Role, Program]] = {
     "balancer": Program(BALANCER, "balancer"),
     "member": Program(BPF / "member.bpf.o", "member", companion="member_host"),
-    "sender": Program(BPF / "sender.bpf.o", "sender"),
+    "sender": Program(BPF / "sender.bpf.o", "sender", xdp=False),
 }
 
 _SECTIONS: Final = {"live": ".data.live", "settings": ".rodata.settings"}
@@ -72,13 +74,13 @@ class Dataplane:
         """Whether its tables are those of this build."""
         return "halves" in self.maps
 
-    def serves(self, plan: Plan) -> bool:
+    def serves(self, plan: Plan, *, mtu: int) -> bool:
         """Whether a plan can be published here: room and code enough, and the same families.
 
         More code than needed does no harm, but reading a family that no VIP
         has would give a packet another outcome than a fresh start gives it.
         """
-        features = image.features_of(plan)
+        features = features_for(plan, mtu=mtu)
         families = Feature.IPV4 | Feature.IPV6
         return (
             self.capacity.holds(image.need_of(plan))
@@ -147,8 +149,8 @@ def load(
         for name, kernel_map in (counters or {}).items():
             if counts_alike(kernel_map) and kernel_map.max_entries == entries[name]:
                 opened.reuse(name, kernel_map.fd)
-        if Feature.BUFFERS in features:
-            opened.take_buffers(program.entry)
+        if program.xdp:
+            opened.take_buffers(program.entry)  # at any MTU, so that it may grow while we run
         opened.load(program.entry)
         return Dataplane(
             role=role,
@@ -158,6 +160,14 @@ def load(
             capacity=capacity,
             features=features,
         )
+
+
+def features_for(plan: Plan, *, mtu: int) -> Feature:
+    """What code the program needs for a plan on an interface."""
+    features = image.features_of(plan)
+    if PROGRAMS[plan.role].xdp and mtu > ORDINARY_MTU:
+        features |= Feature.BUFFERS
+    return features
 
 
 def counts_alike(kernel_map: Map) -> bool:

@@ -162,7 +162,7 @@ class Object:
         check(self._bpf.bpf_map__reuse_fd(self._map(name), fd), f"reusing map {name}")
 
     def take_buffers(self, program: str) -> None:
-        """Let an XDP program be handed frames of several buffers (Linux 5.18)."""
+        """Let a driver hand an XDP program frames of several buffers, where it can (Linux 5.18)."""
         pointer = self._program(program)
         self._bpf.bpf_program__flags.restype = ctypes.c_uint32
         flags = self._bpf.bpf_program__flags(pointer) | _XDP_HAS_FRAGS

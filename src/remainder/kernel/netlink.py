@@ -83,6 +83,15 @@ def interface(name: str) -> Interface:
         return _interface(route.get_links(found[0])[0])
 
 
+def interface_at(index: int) -> Interface:
+    """Look an interface up by its number.  Raises HostError if it is gone."""
+    with netlink() as route:
+        try:
+            return _interface(route.get_links(index)[0])
+        except (NetlinkError, IndexError):
+            raise HostError(f"there is no interface {index} here any more") from None
+
+
 def _interface(link: Any) -> Interface:
     info = link.get("linkinfo")
     xdp = link.get("xdp")

@@ -30,6 +30,8 @@ from remainder.kernel.hook import Hook
 from remainder.plan import Role
 
 BPFFS: Final = Path("/sys/fs/bpf")
+NEXT: Final = "-next"
+"""Behind the name of what is attached on another interface, until what ran before is gone."""
 LOOKS: Final = 20
 LOOK_S: Final = 0.05
 
@@ -143,29 +145,63 @@ def remove_others(node: str, role: Role, *, keep: Path) -> None:
             dataplane.unpin(folder)
 
 
-def remove(node: str, role: Role) -> None:
-    """Detach: what is attached goes first, then what it ran."""
-    folder = folder_of(node, role)
-    ours = set(_programs(node, role))
-    for path in (folder / "link", folder / "companion"):
+def detach_old(node: str, role: Role, *, but: Path | None = None) -> None:
+    """Detach what runs and forget its names; the programs stay pinned.
+
+    ``but`` is the folder of programs that stay, perhaps at the very place of an old one.
+    """
+    ours = programs_of(node, role) - (programs_in(but) if but is not None else set())
+    for path in _places(node, role):
         attached = hook.find(path)
         if attached is not None:
             attached.detach(ours)
             attached.close()
-    dataplane.unpin(folder)
-    for parent in (folder.parent, folder.parent.parent):
+
+
+def give_way(node: str, role: Role, *, keep: Path) -> None:
+    """What ran goes, and what was attached beside it takes over its names."""
+    detach_old(node, role, but=keep)
+    for path in _places(node, role):
+        beside = path.with_name(f"{path.name}{NEXT}")
+        if beside.exists():
+            beside.rename(path)
+    remove_others(node, role, keep=keep)
+
+
+def remove(node: str, role: Role) -> None:
+    """Detach: what is attached goes first, then what it ran."""
+    detach_old(node, role)
+    dataplane.unpin(folder_of(node, role))
+    tidy(node, role)
+
+
+def tidy(node: str, role: Role) -> None:
+    """Remove the folders of a role and of its node that are empty."""
+    folder = folder_of(node, role)
+    for empty in (folder, folder.parent, folder.parent.parent):
         with suppress(OSError):  # another role or node is in it, or it never was
-            parent.rmdir()
+            empty.rmdir()
 
 
-def _programs(node: str, role: Role) -> Iterator[int]:
+def _places(node: str, role: Role) -> list[Path]:
+    folder = folder_of(node, role)
+    return [folder / "link", folder / "companion"]
+
+
+def programs_of(node: str, role: Role) -> set[int]:
     """The kernel's number of every program that is pinned for a role."""
-    for folder in _generations(node, role):
-        for name in ("program", "companion"):
-            with suppress(HostError):  # half written
-                program_fd = libbpf.pinned(folder / name)
-                yield libbpf.program_id(program_fd)
-                os.close(program_fd)
+    return {number for folder in _generations(node, role) for number in programs_in(folder)}
+
+
+def programs_in(folder: Path) -> set[int]:
+    """The kernel's numbers of the programs of one folder."""
+    found = set()
+    for name in ("program", "companion"):
+        with suppress(HostError):  # half written
+            program_fd = libbpf.pinned(folder / name)
+            found.add(libbpf.program_id(program_fd))
+            os.close(program_fd)
+    return found
 
 
 def _generations(node: str, role: Role) -> Iterator[Path]:

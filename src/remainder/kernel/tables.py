@@ -11,11 +11,11 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,12 @@ from remainder.kernel.libbpf import Map
 
 _MEMBARRIER: Final = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
 _MEMBARRIER_CMD_GLOBAL: Final = 1
+_FACTS_AT: Final = abi.Live.mac.offset  # behind the half
 _LONGER_THAN_A_PACKET_S: Final = 1.0  # by a factor of a million
+
+
+Facts = NewType("Facts", bytes)
+"""Own MAC, cluster MAC and ranges of the segment, as they stand in ``abi.Live``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +72,7 @@ class Tables:
         layout = layout_of(capacity)
         self._halves = [_half(memory, half * layout.size, layout, capacity) for half in (0, 1)]
         self._addresses: dict[Address, list[int]] = {}
+        self._filled: dict[Address, list[int]] = {}  # of the half that is not current
         self._lock = threading.Lock()
         self._readers = _leaving() if read else None
 
@@ -74,6 +80,14 @@ class Tables:
     def half(self) -> int:
         """The half that packets read now."""
         return int(self._live.half) & 1
+
+    def facts(self) -> Facts:
+        """What packets are told beside the tables, to be put back by ``set_facts``."""
+        return Facts(bytes(self._live)[_FACTS_AT:])
+
+    def set_facts(self, facts: Facts) -> None:
+        """Put back what ``facts`` said; the half that is current stays."""
+        ctypes.memmove(ctypes.addressof(self._live) + _FACTS_AT, facts, len(facts))
 
     def set_own_mac(self, mac: bytes) -> None:
         """Frames to this address are ours; one aligned store."""
@@ -83,15 +97,22 @@ class Tables:
         """Frames to this address reach every member of the cluster; one aligned store."""
         self._live.cluster_mac = abi.raw(mac)
 
-    def set_on_link(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
-        """The ranges of the segment; what goes there needs no router."""
-        for version, places in ((4, self._live.on_link4), (6, self._live.on_link6)):
-            known = [network for network in networks if network.version == version]
-            if len(known) > abi.PREFIXES:
+    @staticmethod
+    def refuse_too_many(networks: Collection[IPv4Network | IPv6Network]) -> None:
+        """Raises HostError if ``set_on_link`` has no room for these ranges."""
+        for version in (4, 6):
+            known = sum(network.version == version for network in networks)
+            if known > abi.PREFIXES:
                 raise HostError(
-                    f"the interface has {len(known)} IPv{version} ranges, {abi.PREFIXES} is the "
+                    f"the interface has {known} IPv{version} ranges, {abi.PREFIXES} is the "
                     f"most; remove addresses that are not needed"
                 )
+
+    def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:
+        """The ranges of the segment; what goes there needs no router."""
+        self.refuse_too_many(networks)
+        for version, places in ((4, self._live.on_link4), (6, self._live.on_link6)):
+            known = [network for network in networks if network.version == version]
             for place, network in zip_longest(places, known):
                 # An address under an empty mask is 0, so a value of 1 is never met.
                 value, mask = (
@@ -110,12 +131,24 @@ class Tables:
         before may still read the half that was current; ``wait_for_readers``
         waits for them, and so does the next publication before it fills.
         """
+        self.fill(image)
+        self.flip()
+
+    def fill(self, image: Image) -> None:
+        """Write an image to the half that no packet reads."""
         self.wait_for_readers()
         with self._lock:
-            half = 1 - self.half
-            self._halves[half].fill(image)
-            self._live.half = half
-            self._addresses = _positions(image)
+            self._halves[1 - self.half].fill(image)
+            self._filled = _positions(image)
+
+    def flip(self) -> None:
+        """Make the other half, which was filled, the current one: one 64-bit store.
+
+        The half before stays as it is until the next ``fill``, so flipping again goes back.
+        """
+        with self._lock:
+            self._live.half = 1 - self.half
+            self._addresses, self._filled = self._filled, self._addresses
         self.begin_to_wait()
 
     def begin_to_wait(self) -> None:

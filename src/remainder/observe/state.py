@@ -71,6 +71,7 @@ class State(Struct, frozen=True, kw_only=True):
     fingerprint_program: str
     assigned: list[str]  # VIPs that were put on the interface
     managed: list[str]  # neighbours that are kept resolved
+    offloads: list[str] = []  # of the interface, switched off for as long as this runs
     cluster_mac: str | None = None  # what the interface listens to besides its own
     refused: Refused | None = None  # until a good file comes
     services: list[ServiceState]

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from remainder.plan import Role
-from remainder.roles import balancer, member, sender
-from remainder.roles.hooks import Hooks
+from remainder.roles.balancer import Balancer
+from remainder.roles.kind import Kind
+from remainder.roles.member import Member
+from remainder.roles.sender import Sender
 
-ROLES: Final[Mapping[Role, Hooks]] = {
-    "balancer": balancer.HOOKS,
-    "member": member.HOOKS,
-    "sender": sender.HOOKS,
+ROLES: Final[Mapping[Role, Kind]] = {
+    "balancer": Balancer(),
+    "member": Member(),
+    "sender": Sender(),
 }
 
-__all__ = ["ROLES", "Hooks"]
+__all__ = ["ROLES", "Kind"]

@@ -6,18 +6,10 @@ Twin: bpf/balancer.bpf.c.
 
 from __future__ import annotations
 
-from typing import Final
-
-from remainder.fleet import Part
-from remainder.kernel.netlink import Interface
-from remainder.kernel.tables import Tables
-from remainder.roles.attachment import attach_for_good, refuse_foreign_program
-from remainder.roles.hooks import Hooks
+from remainder.roles.kind import XdpKind
 
 
-def _prepare(tables: Tables, part: Part, interface: Interface) -> None:
-    del part
-    tables.set_own_mac(interface.mac)
+class Balancer(XdpKind):
+    """Who asks for a server."""
 
-
-HOOKS: Final = Hooks(refuse=refuse_foreign_program, prepare=_prepare, attach=attach_for_good)
+    choice, owner = "service", "server"

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
-from remainder.kernel.netlink import Gone, Interface, Monitor
+from remainder.kernel.netlink import Gone, Interface
 from remainder.roles import notes
 from remainder.roles.node import RunningNode
 
@@ -46,7 +46,7 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
 
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    monitor = Monitor(events)
+    monitor = node.host.watch(events)
     try:
         _look_again(node)
         ready()
@@ -54,6 +54,7 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
         refusal: str | None = None
         while True:
             if time.monotonic() - looked_s >= LOOK_S:
+                node.look_for_losses()
                 changed = node.source.changed()
                 if changed or (refusal is not None and time.monotonic() - tried_s >= AGAIN_S):
                     refusal = _reload(node, published, said=None if changed else refusal)
@@ -65,15 +66,14 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
                 continue
             if event is Request.STOP:
                 return
-            if event is Request.RELOAD:
+            if event is Request.RELOAD or _handle(node, event) is Request.RELOAD:
                 refusal, tried_s = _reload(node, published), time.monotonic()
-            else:
-                _handle(node, event)
     finally:
         monitor.close()
 
 
-def _handle(node: RunningNode, event: Any) -> None:
+def _handle(node: RunningNode, event: Any) -> Request | None:
+    """Follow what happened; a request if more than that is needed."""
     if event is None:
         _look_again(node)
     elif isinstance(event, Gone):
@@ -84,13 +84,14 @@ def _handle(node: RunningNode, event: Any) -> None:
                     f"start again when there is one"
                 )
     elif isinstance(event, Interface):
-        for role in node.roles:
-            role.interface_changed(event)
+        asked = [role.interface_changed(event) for role in node.roles]
+        return Request.RELOAD if any(asked) else None
     else:
         ifindex, neighbour = event
         for role in node.roles:
             if ifindex == role.interface.index:
                 role.neighbour_changed(neighbour)
+    return None
 
 
 def _look_again(node: RunningNode) -> None:

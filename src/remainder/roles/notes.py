@@ -54,6 +54,11 @@ def _service(
     )
 
 
+def mac_of(text: str | None) -> bytes | None:
+    """A MAC address as notes have it."""
+    return bytes.fromhex(text.replace(":", "")) if text else None
+
+
 def refused(error: RemainderError) -> Refused:
     """A file that was refused just now."""
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")

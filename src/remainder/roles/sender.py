@@ -6,35 +6,24 @@ Twin: bpf/sender.bpf.c.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Final
+from collections.abc import Collection
+from ipaddress import IPv4Network, IPv6Network
 
-from remainder.fleet import Part
-from remainder.kernel import hook, netlink
-from remainder.kernel.hook import Hook
+from remainder.kernel.host import Host
 from remainder.kernel.netlink import Interface
-from remainder.kernel.tables import Tables
-from remainder.roles.hooks import Hooks
+from remainder.roles.kind import XdpKind
 
 
-def _refuse(interface: Interface) -> None:
-    """Several programs may see what goes out; the order is theirs to agree on."""
-    del interface
+class Sender(XdpKind):
+    """Who asks for a router; its program stands beside the stack."""
 
+    choice, owner, side = "return path", "router", "egress"
 
-def _prepare(tables: Tables, part: Part, interface: Interface) -> None:
-    del part
-    tables.set_own_mac(interface.mac)
-    tables.set_on_link(netlink.networks_on(interface.index))
+    def wants_native(self, interface: Interface, mode: str) -> bool:
+        """It has no mode."""
+        del interface, mode
+        return False
 
-
-def _attach(
-    program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None], path: Path
-) -> tuple[Hook, str]:
-    del mode, warn
-    attached = hook.beside_stack(program_fd, interface.index, "egress", path)
-    return attached, attached.way
-
-
-HOOKS: Final = Hooks(refuse=_refuse, prepare=_prepare, attach=_attach)
+    def on_link(self, host: Host, interface: Interface) -> Collection[IPv4Network | IPv6Network]:
+        """What goes to the segment needs no router."""
+        return host.networks_on(interface.index)

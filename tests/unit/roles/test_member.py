@@ -9,8 +9,9 @@ import pytest
 
 from remainder.fleet import Part, parts_of
 from remainder.kernel import sysctl
+from remainder.kernel.host import LinuxHost
 from remainder.kernel.netlink import Interface
-from remainder.roles.member import HOOKS
+from remainder.roles.member import Member
 from tests.fleets import cluster, fleet
 
 CARD = Interface(
@@ -49,7 +50,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_stack_that_takes_group_frames_is_named_with_its_cure(
     address: str, interface: str, setting: str
 ) -> None:
-    (sentence,) = HOOKS.warn_of(member(address), replace(CARD, name=interface))
+    (sentence,) = Member().warnings(LinuxHost(), member(address), replace(CARD, name=interface))
 
     assert sentence.startswith(f"{setting} is 0, so while no program runs here")
     assert sentence.endswith(f"sysctl -w {setting}=1")
@@ -66,18 +67,18 @@ def test_a_stack_that_takes_group_frames_is_named_with_its_cure(
 def test_a_stack_that_drops_them_is_not(settings: Path, address: str, path: str) -> None:
     (settings / path / sysctl.DROPS).write_text("1\n")
 
-    assert [] == list(HOOKS.warn_of(member(address), CARD))
+    assert [] == list(Member().warnings(LinuxHost(), member(address), CARD))
 
 
 def test_routers_without_a_shared_address_have_nothing_that_their_stack_would_take() -> None:
-    assert [] == list(HOOKS.warn_of(member("any"), CARD))
+    assert [] == list(Member().warnings(LinuxHost(), member("any"), CARD))
 
 
 def test_a_mac_that_is_no_group_is_a_matter_of_macvlans_alone() -> None:
     part = member("203.0.113.20", mac=FLOODED)
 
-    assert [] == list(HOOKS.warn_of(part, CARD))
+    assert [] == list(Member().warnings(LinuxHost(), part, CARD))
 
-    (sentence,) = HOOKS.warn_of(part, replace(CARD, kind="macvlan"))
+    (sentence,) = Member().warnings(LinuxHost(), part, replace(CARD, kind="macvlan"))
 
     assert sentence.startswith(f"eth0 is a macvlan, which hears nothing that is sent to {FLOODED};")

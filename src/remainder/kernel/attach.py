@@ -1,15 +1,20 @@
-"""Attach to an interface: native first, generic with a warning; never push another out."""
+"""Attach an XDP program to an interface: native first, generic with a warning.
+
+Rule: never push another program out.
+"""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from pathlib import Path
+import os
+from collections.abc import Callable, Iterator
 
 from remainder.errors import HostError
-from remainder.kernel import hook, libbpf
-from remainder.kernel.hook import Hook
+from remainder.kernel import libbpf
+from remainder.kernel.card import card, queue_note, why_not_native
 from remainder.kernel.netlink import Interface
+
+_TAKEN = (errno.EBUSY, errno.EEXIST)
 
 
 def attach(
@@ -27,39 +32,40 @@ def attach(
         try:
             link_fd = libbpf.attach(program_fd, interface.index, "native")
         except HostError as error:
-            if libbpf.errno_of(error) in (errno.EBUSY, errno.EEXIST):
+            number = libbpf.errno_of(error)
+            if number in _TAKEN:
                 raise foreign_program(interface) from None
+            reason = why_not_native(number, card(interface.name), interface.mtu)
             if mode == "native":
                 raise HostError(
-                    f"{interface.name} cannot run XDP natively ({error}, MTU {interface.mtu}); "
-                    f"use --mode generic, or a driver with XDP"
+                    f"{interface.name} cannot run XDP in native mode: {reason}; or run it with "
+                    f"--mode generic"
                 ) from None
             warn(
-                f"{interface.name} cannot run XDP natively ({error}, MTU {interface.mtu}): running "
-                f"in generic mode, which costs about three times as much per packet"
+                f"{interface.name} runs in generic mode, which costs about three times as much per "
+                f"packet: {reason}"
             )
         else:
+            for note in _notes_on_native(interface):
+                warn(note)
             return link_fd, "native"
     try:
         return libbpf.attach(program_fd, interface.index, "generic"), "generic"
     except HostError as error:
-        if libbpf.errno_of(error) in (errno.EBUSY, errno.EEXIST):
+        if libbpf.errno_of(error) in _TAKEN:
             raise foreign_program(interface) from None
         raise
 
 
-def attach_for_good(
-    program_fd: int, interface: Interface, mode: str, warn: Callable[[str], None], path: Path
-) -> tuple[Hook, str]:
-    """The same, with the link pinned at a path."""
-    link_fd, mode = attach(program_fd, interface, mode, warn)
-    return hook.link(link_fd, path), mode
-
-
-def refuse_foreign_program(interface: Interface) -> None:
-    """Raises HostError if the interface runs somebody else's XDP program."""
-    if interface.xdp_program is not None:
-        raise foreign_program(interface)
+def _notes_on_native(interface: Interface) -> Iterator[str]:
+    if interface.kind == "veth":
+        yield (
+            f"{interface.name} is a veth in native mode: unless an XDP program runs at its peer, "
+            f"with `tx` checksum offload off, all that is forwarded is lost"
+        )
+    slow = queue_note(card(interface.name), os.cpu_count() or 1)
+    if slow is not None:
+        yield f"{interface.name}: {slow}"
 
 
 def foreign_program(interface: Interface) -> HostError:

@@ -1,0 +1,123 @@
+"""A role on its way from what runs to what the file wants, in two steps.
+
+Law: prepare everything, then commit.  What a packet could see changes in
+``commit`` alone; ``undo`` and ``discard`` leave what was found.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remainder.errors import HostError
+from remainder.fleet import Part
+from remainder.flow import Address
+from remainder.kernel.plane import Plane, Prepared, Wish
+from remainder.roles import ROLES
+from remainder.roles.segment import addresses_of, check_servers, resolve
+
+if TYPE_CHECKING:
+    from remainder.roles.running import RunningRole
+
+
+@dataclass
+class Change:
+    """Made by ``prepare``; then commit and finish, or discard."""
+
+    role: RunningRole
+    part: Part
+    fingerprint: str
+    macs: dict[Address, bytes]
+    offloads: tuple[str, ...]
+    prepared: Prepared
+    back: ExitStack
+    """What undoes the preparation on the host."""
+    was: Plane | None = None
+
+    @classmethod
+    def prepare(cls, role: RunningRole, part: Part, fingerprint: str) -> Change:
+        """Do all that can fail.  Raises HostError with the host as it was."""
+        with ExitStack() as back:
+            macs, offloads, prepared = _prepare(role, part, back)
+            return cls(role, part, fingerprint, macs, offloads, prepared, back.pop_all())
+        raise AssertionError  # pragma: no cover  (mypy: the stack swallows nothing)
+
+    @property
+    def risk(self) -> int:
+        """Of its commit."""
+        return self.prepared.risk
+
+    def commit(self) -> None:
+        """Let packets see it.  Raises HostError with nothing that they could see."""
+        self.was = self.role.plane
+        self.role.plane = self.prepared.commit(self.role.wanted.warn)
+
+    def undo(self) -> None:
+        """Take it back after a commit."""
+        self.prepared.undo()
+        self.role.plane = self.was
+
+    def discard(self) -> None:
+        """Leave the host as it was found."""
+        self.prepared.discard()
+        self.back.close()
+
+    def finish(self) -> None:
+        """There is no way back now: let go of what ran before, and write it down."""
+        self.prepared.finish()
+        self.back.pop_all()
+        self.role.took(self)
+
+
+def _prepare(
+    role: RunningRole, part: Part, back: ExitStack
+) -> tuple[dict[Address, bytes], tuple[str, ...], Prepared]:
+    host, interface, kind = role.host, role.interface, ROLES[part.role]
+    check_servers(host, part.plan, interface)
+    mac = kind.hears(part)
+    if mac is not None:
+        if mac != role.heard:
+            back.callback(host.listen_to, interface, mac, join=False)
+        host.listen_to(interface, mac, join=True)
+    fresh = addresses_of(part.plan) - role.managed
+    back.callback(host.forget, interface.index, fresh)
+    asked = {address: role.macs.get(address) for address in role.managed}
+    macs = resolve(host, part.plan, interface.index, asked, role.wanted.warn)
+    mode, offloads = _keep_tags(role, part, back)
+    wish = Wish(
+        node=role.wanted.node,
+        plan=part.plan,
+        interface=interface,
+        mode=mode,
+        macs=macs,
+        cluster_mac=mac,
+        on_link=kind.on_link(host, interface),
+    )
+    return macs, offloads, role.planes.prepare(wish, role.plane)
+
+
+def _keep_tags(role: RunningRole, part: Part, back: ExitStack) -> tuple[str, tuple[str, ...]]:
+    """(mode, offloads switched off): a native program must see VLAN tags.
+
+    Without them a frame of VLAN 5 would be sent on untagged, into another
+    network.  In generic mode the kernel keeps the tag beside the frame.
+    """
+    host, name = role.host, role.interface.name
+    mode = role.mode_asked(part)
+    if not ROLES[part.role].wants_native(role.interface, mode):
+        return mode, role.offloads
+    found = host.strips_vlan_tags(name)
+    try:
+        host.switch_offloads(name, found, on=False)
+    except HostError as error:
+        sentence = f"{error}, so frames of a VLAN would be sent on without their tag"
+        if mode == "native":
+            raise HostError(
+                f"{sentence}; run it with --mode generic, or on the interface of the VLAN"
+            ) from None
+        role.wanted.warn(f"{sentence} in native mode: {name} runs in generic mode")
+        return "generic", role.offloads
+    if found:
+        back.callback(host.switch_offloads, name, found, on=True)
+    return mode, tuple(dict.fromkeys((*role.offloads, *found)))

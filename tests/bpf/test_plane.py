@@ -1,0 +1,189 @@
+"""Planes of the real kernel: what a packet meets before, between and after the two steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, ip_address
+
+import pytest
+from pyroute2 import IPRoute
+
+from remainder.config import Config, Server, Service
+from remainder.errors import HostError
+from remainder.flow import Flow
+from remainder.kernel import counters, libbpf, netlink, netns, pins
+from remainder.kernel.bpf_plane import BpfPlane, BpfPlanes
+from remainder.kernel.oracle import CLIENT_MAC
+from remainder.kernel.plane import Wish
+from remainder.plan import Plan, make_plan
+from remainder.reference.frame import frame_of
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+VIP = "203.0.113.10"
+NODE = "plane-test"
+MACS = {ip_address(f"192.0.2.{one}"): b"\2\0\0\0\1" + bytes([one]) for one in (1, 2)}
+
+
+def plan_of(*servers: int, key: str = "src_ip + dst_ip + dst_port") -> Plan:
+    return make_plan(
+        Config(
+            secret="5a" * 16,
+            service=[
+                Service(
+                    name="web", vip=VIP, port=80, protocol="tcp", key=key, table="modulo",
+                    servers=[Server(name=f"s{one}", address=f"192.0.2.{one}") for one in servers],
+                )
+            ],
+        )
+    )  # fmt: skip
+
+
+@dataclass
+class Bench:
+    """An interface of its own, and planes on it."""
+
+    planes: BpfPlanes
+
+    def wish(self, plan: Plan, name: str = "va") -> Wish:
+        return Wish(
+            node=NODE,
+            plan=plan,
+            interface=netlink.interface(name),
+            mode="generic",
+            macs=MACS,
+        )
+
+    def server(self, plane: BpfPlane, plan: Plan) -> str:
+        """Whom the program that is attached sends a packet to, told by its MAC address."""
+        flow = Flow(IPv4Address("198.51.100.7"), 4000, IPv4Address(VIP), 80, 6)
+        own = netlink.interface_at(plane.ifindex)
+        frame = frame_of(flow, source_mac=CLIENT_MAC, destination_mac=own.mac)
+        program_fd = libbpf.program_by_id(own.xdp_program or 0)
+        try:
+            _, after = libbpf.test_run(program_fd, frame)
+        finally:
+            os.close(program_fd)
+        names = {MACS[address]: name for _, name, address in plan.reached}
+        return names.get(after[:6], "nobody")
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """In a network namespace of this thread, which goes at the end."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    assert 0 == netns._libc.unshare(netns._CLONE_NEWNET)
+    try:
+        with IPRoute() as route:
+            route.link("add", ifname="va", kind="veth", peer={"ifname": "vb"})
+            route.link("add", ifname="vc", kind="veth", peer={"ifname": "vd"})
+        yield Bench(BpfPlanes())
+    finally:
+        pins.remove(NODE, "balancer")
+        assert 0 == netns._libc.setns(home, netns._CLONE_NEWNET)
+        os.close(home)
+
+
+def first(bench: Bench, plan: Plan) -> BpfPlane:
+    prepared = bench.planes.prepare(bench.wish(plan), None)
+    plane = prepared.commit(lambda _: None)
+    prepared.finish()
+    assert isinstance(plane, BpfPlane)
+    return plane
+
+
+@pytest.mark.parametrize("key", ["src_ip + dst_ip + dst_port", "hash(src_ip)"])
+def test_a_change_is_met_at_its_commit_and_can_be_undone(bench: Bench, key: str) -> None:
+    """In place for another sum, by another program for a hash."""
+    old, new = plan_of(1), plan_of(2, key=key)
+    plane = first(bench, old)
+    both = plan_of(1, 2)
+    prepared = bench.planes.prepare(bench.wish(new), plane)
+    told = [bench.server(plane, both)]
+    prepared.commit(lambda _: None)
+    told.append(bench.server(plane, both))
+    prepared.undo()
+    told.append(bench.server(plane, both))
+    prepared.discard()
+    told.append(bench.server(plane, both))
+
+    assert int("hash" in key) == prepared.risk
+    assert ["s1", "s2", "s1", "s1"] == told
+
+    again = bench.planes.prepare(bench.wish(new), plane)
+    again.commit(lambda _: None)
+    again.finish()
+
+    assert "s2" == bench.server(plane, both)
+    plane.close()
+
+
+def test_what_is_undone_leaves_the_counters_of_what_runs(bench: Bench) -> None:
+    old = plan_of(1)
+    plane = first(bench, old)
+    prepared = bench.planes.prepare(bench.wish(plan_of(2)), plane)
+    prepared.commit(lambda _: None)
+    prepared.undo()
+    prepared.discard()
+    bench.server(plane, old)
+    told = counters.servers(plane.attached.dataplane.maps, dict(plane.numbers))
+
+    assert {("web", "s1"): 1} == {name: count.packets for name, count in told.items()}
+    plane.close()
+
+
+def test_an_attachment_that_is_undone_leaves_no_trace(bench: Bench) -> None:
+    prepared = bench.planes.prepare(bench.wish(plan_of(1)), None)
+    between = netlink.interface("va").xdp_program
+    prepared.commit(lambda _: None)
+    attached = netlink.interface("va").xdp_program
+    prepared.undo()
+    prepared.discard()
+
+    assert between is None
+    assert attached is not None
+    assert netlink.interface("va").xdp_program is None
+    assert not pins.folder_of(NODE).exists()
+
+
+def test_a_place_that_is_taken_is_refused_before_anything_changes(bench: Bench) -> None:
+    plane = first(bench, plan_of(1))
+    with pytest.raises(HostError, match="runs another XDP program already"):
+        bench.planes.prepare(replace(bench.wish(plan_of(2)), node="another"), None)
+
+    assert "s1" == bench.server(plane, plan_of(1))
+    plane.close()
+
+
+def test_a_move_to_another_interface_detaches_the_first_last(bench: Bench) -> None:
+    plane = first(bench, plan_of(1))
+    prepared = bench.planes.prepare(bench.wish(plan_of(2), "vc"), plane)
+    moved = prepared.commit(lambda _: None)
+    both = [netlink.interface(name).xdp_program is not None for name in ("va", "vc")]
+    prepared.finish()
+    after = [netlink.interface(name).xdp_program is not None for name in ("va", "vc")]
+    found = bench.planes.find(NODE, "balancer", moved.numbers, code=None)
+
+    assert [True, True] == both
+    assert [False, True] == after
+    assert found is not None
+    assert netlink.interface("vc").index == found.ifindex
+    found.close()
+    moved.close()
+
+
+def test_a_member_that_lost_its_companion_gets_both_again(bench: Bench) -> None:
+    """What stands where the new program goes is its own."""
+    plane = first(bench, plan_of(1))
+    link = pins.folder_of(NODE) / "link"
+    again = bench.planes.prepare(bench.wish(plan_of(2)), None)
+    new = again.commit(lambda _: None)
+    again.finish()
+
+    assert isinstance(new, BpfPlane)
+    assert "s2" == bench.server(new, plan_of(2))
+    assert link.exists()
+    plane.close()
+    new.close()
