@@ -36,11 +36,12 @@ def booted(
 def told(said: str) -> str:
     """How it runs, by the product's own words: ``native``, or another mode and the sentence."""
     mode = re.search(r"\((native|generic) XDP\)", said)
-    why = re.search(r"^(?:warning|remainder): (.*XDP.*|.*attach.*)$", said, re.MULTILINE)
-    words = re.sub(r"\b(eth\d|top)\b", "the interface", why[1]).replace("|", "/") if why else ""
     if mode is None:
-        return f"refused: {words or said.strip().splitlines()[-1]}"
-    return f"{mode[1]}: {words}" if words else mode[1]
+        return f"refused: {said.strip().splitlines()[-1]}"
+    if mode[1] == "native":
+        return "native"
+    why = re.search(r"^warning: \S+ .*generic mode[^:]*: (.*)$", said, re.MULTILINE)
+    return f"generic: {why[1]}" if why else "generic, and no reason is given"
 
 
 def carried(guest: Guest) -> None:
