@@ -41,6 +41,9 @@ missing_packages() {
 		PATH=$has command -v nft >/dev/null || echo nftables
 		# A benchmark compares with it; nothing that is shown needs it.
 		[ "$1" = run ] || PATH=$has command -v haproxy >/dev/null || echo haproxy
+		# Kernels and compilers are fetched for virtual machines, and verified with these keys.
+		[ "$1" = run ] || [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] ||
+			echo debian-archive-keyring
 	fi
 	.venv/bin/python -c '' 2>/dev/null || find_python >/dev/null || echo python3 python3-venv libpython3-dev
 }

@@ -16,7 +16,8 @@ from remainder.config import Config, Server, Service
 from remainder.errors import HostError
 from remainder.flow import Flow
 from remainder.kernel import counters, libbpf, netlink, netns, pins
-from remainder.kernel.bpf_plane import BpfPlane, BpfPlanes
+from remainder.kernel.bpf_plane import BpfPlane
+from remainder.kernel.bpf_planes import BpfPlanes
 from remainder.kernel.oracle import CLIENT_MAC
 from remainder.kernel.plane import Wish
 from remainder.plan import Plan, make_plan

@@ -19,7 +19,7 @@ from remainder.flow import Address, Flow
 from remainder.kernel import counters, dataplane, image
 from remainder.kernel import tables as running_tables
 from remainder.kernel.abi import Feature
-from remainder.kernel.bpf_plane import fill, move_counters
+from remainder.kernel.bpf_changes import fill, move_counters
 from remainder.kernel.counters import Count
 from remainder.kernel.libbpf import Map
 from remainder.kernel.oracle import CLIENT_MAC, OWN_MAC, made_up_macs

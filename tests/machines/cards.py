@@ -26,8 +26,11 @@ from tests.machines import emulator, machine
 from tests.machines.kernels import Kernel
 
 CARDS: Final[Mapping[str, tuple[str, str]]] = {
-    "virtio_net": ("", "virtio-net-pci"),
-    "virtio_net, 4 queues": (",queues=4", "virtio-net-pci,mq=on,vectors=10"),
+    "virtio_net": ("", "virtio-net-pci,speed=10000,duplex=full"),
+    "virtio_net, 4 queues": (
+        ",queues=4",
+        "virtio-net-pci,mq=on,vectors=10,speed=10000,duplex=full",
+    ),
     "virtio_net, offloads fixed": ("", "virtio-net-pci,ctrl_guest_offloads=off"),
     "igb": ("", "igb"),
     "vmxnet3": ("", "vmxnet3"),
@@ -152,7 +155,11 @@ class Guest:
         sessions = http_sessions(
             clients, target, sources=sources, sessions=SESSIONS, timeout_s=30, limit_s=120
         )
-        bodies = transfer(clients, target, source=sources[0], length=TRANSFER_BYTES, timeout_s=120)
+        bodies = (
+            transfer(clients, target, source=sources[0], length=TRANSFER_BYTES, timeout_s=120)
+            if all(session.ok for session in sessions)
+            else []  # each would only wait for its time to be over
+        )
         return Passed(
             sessions=sessions,
             wrong=[

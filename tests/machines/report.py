@@ -30,7 +30,7 @@ def note(question: str, kernel: Kernel, answer: str) -> None:
         for answers in notes.values():  # what an older build of this kernel did counts no more
             answers.pop(kernel.name, None)
     kernels[kernel.name] = kernel.version
-    notes.setdefault(question, {})[kernel.name] = answer
+    notes.setdefault(question, {})[kernel.name] = answer.replace("|", "\\|")
     KEPT.write_text(json.dumps([notes, kernels], indent=1), encoding="utf-8")
 
 

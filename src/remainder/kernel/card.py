@@ -67,7 +67,7 @@ def why_not_native(number: int, found: Card, mtu: int) -> str:
             f"per CPU; lower it with `ethtool -L … combined N`, or add queues"
         )
     if number == errno.EOPNOTSUPP:
-        return f"{driver} has no native XDP; a driver that has it is three times as fast"
+        return f"{driver} has no native XDP on this kernel; one that has it costs a third a packet"
     return f"{driver} says {os.strerror(number).lower()}"
 
 

@@ -6,6 +6,8 @@ Twin: bpf/balancer.bpf.c.
 
 from __future__ import annotations
 
+from remainder.errors import HostError
+from remainder.kernel.netlink import Interface
 from remainder.roles.kind import XdpKind
 
 
@@ -13,3 +15,11 @@ class Balancer(XdpKind):
     """Who asks for a server."""
 
     choice, owner = "service", "server"
+
+    def refuse(self, interface: Interface) -> None:
+        """A macvlan drops what a program sends back (docs/machines.md)."""
+        if interface.kind == "macvlan":
+            raise HostError(
+                f"{interface.name} is a macvlan, which drops forwarded packets; use the interface "
+                f"below it"
+            )

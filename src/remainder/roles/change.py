@@ -88,6 +88,7 @@ def _prepare(
     role: RunningRole, part: Part, back: ExitStack
 ) -> tuple[dict[Address, bytes], tuple[str, ...], Prepared]:
     host, interface, kind = role.host, role.interface, ROLES[part.role]
+    kind.refuse(interface)
     mac = kind.hears(part)
     if mac is not None:
         if mac != role.heard and (role.heard is not None or role.plane is None):

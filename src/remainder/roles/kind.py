@@ -21,6 +21,9 @@ class Kind(Protocol):
     side: str
     """Where its program stands: XDP or egress."""
 
+    def refuse(self, interface: Interface, /) -> None:
+        """Raises HostError if it cannot work on such an interface."""
+
     def wants_native(self, interface: Interface, mode: str) -> bool:
         """Whether its program may see frames as the driver does."""
 
@@ -40,6 +43,9 @@ class XdpKind:
     """What the roles in XDP have in common."""
 
     side = "XDP"
+
+    def refuse(self, interface: Interface) -> None:
+        """Any Ethernet interface will do."""
 
     def wants_native(self, interface: Interface, mode: str) -> bool:
         """Left to choose, a veth runs generically."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from remainder.errors import HostError
 from remainder.fleet import Part, parts_of
 from remainder.kernel import pins, refusal
-from remainder.kernel.bpf_plane import BpfPlanes
+from remainder.kernel.bpf_planes import BpfPlanes
 from remainder.kernel.host import Host, LinuxHost
 from remainder.kernel.plane import Planes
 from remainder.observe import state

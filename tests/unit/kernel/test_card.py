@@ -14,13 +14,18 @@ VIRTIO = Card("virtio_net", queues=1, most_queues=1)
 @pytest.mark.parametrize(
     ("number", "found", "mtu", "words"),
     [
-        (errno.EOPNOTSUPP, Card("e1000e"), 1500, ("e1000e has no native XDP", "three times")),
+        (
+            errno.EOPNOTSUPP,
+            Card("e1000e"),
+            1500,
+            ("e1000e has no native XDP", "a third"),
+        ),
         (errno.EOPNOTSUPP, VIRTIO, 1500, ("receive offloads", "guest_tso4=off")),
         (errno.EINVAL, VIRTIO, 9000, ("virtio_net", "MTU 9000", "mtu 1500")),
         (errno.EOPNOTSUPP, Card("igb"), 9000, ("igb", "MTU 9000", "multi-buffer")),
         (errno.ENOMEM, Card("vmxnet3", 8, 8), 1500, ("8 of 8 queues", "ethtool -L")),
         (errno.EINVAL, Card("igb"), 1500, ("igb says invalid argument",)),
-        (errno.EOPNOTSUPP, Card(""), 1500, ("its driver has no native XDP",)),
+        (errno.EOPNOTSUPP, Card(""), 1500, ("its driver has no native XDP on this kernel",)),
     ],
 )
 def test_a_refusal_names_its_reason_and_its_cure(

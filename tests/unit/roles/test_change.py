@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
@@ -424,3 +425,13 @@ def test_an_offload_is_on_again_after_a_start_that_failed(machine: Machine) -> N
         machine.start()
 
     assert ("rx-vlan-hw-parse",) == machine.eth0.offloads
+
+
+def test_a_balancer_on_a_macvlan_is_refused_with_the_interface_to_use(machine: Machine) -> None:
+    machine.eth0.interface = dataclasses.replace(machine.eth0.interface, kind="macvlan")
+    machine.write(web(11), balancer())
+    before = machine.seen()
+    with pytest.raises(HostError, match="use the interface below it"):
+        machine.start()
+
+    assert before == machine.seen()
