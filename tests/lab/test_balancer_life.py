@@ -71,7 +71,7 @@ def test_kept_data_planes_go_on_until_they_are_detached(scene: OneService, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--interface", "eth9"], "there is no interface 'eth9' here"),
+        (["--interface", "eth9"], "no interface named 'eth9' on this host"),
         (["--interface", "lo"], "is reached through eth0"),
         (["--interface", "eth0", "--node", "a b"], "'a b' is not a node name"),
     ],

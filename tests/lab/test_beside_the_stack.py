@@ -263,7 +263,7 @@ def test_an_interface_that_is_gone_takes_its_programs_with_it(site: Site, way: s
     """The process ends with a sentence; on a new interface the next one starts afresh."""
     process = site.start(way)
     site.node.netlink(_delete)
-    said = process.wait_for("remainder: the interface eth0 is gone")
+    said = process.wait_for("remainder: interface eth0 disappeared")
     code = process.wait(5)
     gone = site.programs()
     with _wire(site.node, site.router):
@@ -271,7 +271,7 @@ def test_an_interface_that_is_gone_takes_its_programs_with_it(site: Site, way: s
         running = site.programs()
         again.terminate()
 
-    assert "start again when there is one" in said
+    assert "Restart once it is back" in said
     assert 1 == code
     assert {} == gone
     assert {"ingress", "egress"} == running.keys()
@@ -391,7 +391,7 @@ def test_a_second_node_on_the_interface_is_refused_and_the_first_goes_on(site: S
     done = site.node.run(command("clsact", "run", str(other), "--node", "second"))
 
     assert 1 == done.returncode
-    assert "another node of Remainder has its egress filter there" in done.stderr
+    assert "another Remainder node has its egress filter there" in done.stderr
     assert str(before["egress"]) in done.stderr
     assert before["egress"] == site.programs()["egress"] == site.filters()["egress"]
     assert not (pins.BPFFS / "remainder" / "second").exists()
@@ -409,5 +409,5 @@ def test_a_filter_that_somebody_removed_is_made_anew(site: Site) -> None:
 
     assert [False, False] == attached
     assert running.keys() == {"ingress", "egress"}
-    assert any("detached by hand; starting afresh" in line for line in again.lines)
+    assert any("detached manually; starting afresh" in line for line in again.lines)
     assert [] == site.traces()

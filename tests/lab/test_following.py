@@ -45,7 +45,7 @@ def test_a_file_that_the_host_stands_against_is_taken_when_it_no_longer_does(
     )["nodes"]
     process.terminate()
 
-    assert "there is no route" in refused
+    assert "no route" in refused
     assert looked["refused"] is None
     assert {"maglev"} == {service["table"] for service in looked["services"]}
     assert 1 == sum("new file rejected" in line for line in process.lines)
@@ -94,4 +94,4 @@ def test_only_another_interface_than_the_one_in_use_is_warned_of(
             time.sleep(0.05)
     node.terminate()
 
-    assert 1 == sum("another interface or mode" in line for line in node.lines)
+    assert 1 == sum("changed interface or mode" in line for line in node.lines)

@@ -276,10 +276,10 @@ def test_a_vanished_interface_ends_the_process_with_a_sentence(tmp_path: Path) -
         path.write_text(scene.config_text())
         process = scene.start_balancer(path, "--mode", "native")
         scene.balancer.netlink(_delete, "eth0")
-        said = process.wait_for("remainder: the interface eth0 is gone")
+        said = process.wait_for("remainder: interface eth0 disappeared")
         code = process.wait(5)
 
-    assert "start again when there is one" in said
+    assert "Restart once it is back" in said
     assert 1 == code
 
 

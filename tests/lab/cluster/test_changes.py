@@ -175,5 +175,5 @@ def test_a_file_without_this_member_is_refused_and_its_share_goes_on(
     publish(scene, file, text, names=["m1", "m2"])
     warning = scene.running("m3").wait_for("warning: new file rejected")
 
-    assert f"no node is named {scene.members['m3'].namespace!r}" in warning
+    assert f"no node named {scene.members['m3'].namespace!r}" in warning
     assert scene.running("m3").poll() is None

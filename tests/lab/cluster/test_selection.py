@@ -217,11 +217,11 @@ def test_mistakes_are_said_in_a_sentence_and_change_nothing(scene: Cluster, file
     twice = good.replace(m2, m1)
     both = good + f'[[balancer]]\nname = "{m1}"\ninterface = "eth0"\n' + WEB
     cases = [
-        (good, m3, [], f"no node is named {m3!r}, the file has {m1}, {m2}; say which with --node"),
+        (good, m3, [], f"no node named {m3!r} in the file, only {m1}, {m2}; choose with --node"),
         (twice, m1, [], f"{m1!r}"),
-        (both, m1, ["--interface", "eth0"], "write the interfaces into"),
-        (both, m1, [], "give each an interface of its own"),
-        (good, m1, ["--interface", "eth7"], "there is no interface 'eth7' here"),
+        (both, m1, ["--interface", "eth0"], "set the interfaces in"),
+        (both, m1, [], "give each role its own interface"),
+        (good, m1, ["--interface", "eth7"], "no interface named 'eth7' on this host"),
     ]
     for text, node, arguments, sentence in cases:
         file.write_text(text)
