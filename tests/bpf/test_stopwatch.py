@@ -100,7 +100,7 @@ def test_time_is_more_for_a_program_that_does_more(watch: Stopwatch, peers: Peer
 def test_what_the_kernel_refuses_to_jump_to_cannot_be_measured(watch: Stopwatch) -> None:
     """Here, a descriptor that is no program at all."""
     template = template_of(ack(_flow(4)))
-    with pytest.raises(HostError, match="cannot be measured"):
+    with pytest.raises(HostError, match="cannot be benchmarked"):
         watch.run(0, template, flows=1)
 
 

@@ -48,7 +48,7 @@ def test_a_scene_stands_within_three_seconds() -> None:
 
 
 def test_a_scene_that_there_is_not_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="wanted one of one-service"):
+    with pytest.raises(ConfigError, match="expected one of one-service"):
         scene("no-service")
 
 
