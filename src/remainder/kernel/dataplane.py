@@ -1,8 +1,8 @@
-"""A loaded balancer: its program, its maps, its pins.
+"""A loaded program of a role, its maps, its pins.
 
 Law: the data plane outlives the process.  Everything here can be found again
 by its pins alone; a process is only the one who writes the tables.
-Twin: bpf/balancer.bpf.c.
+Twin: bpf/, a program for each role.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Dataplane:
         return Tables(self.maps, self.capacity, read=self.found)
 
     def run(self, frame: bytes) -> tuple[int, bytes]:
-        """One frame through the program, off the wire: (XDP verdict, frame afterwards)."""
+        """Run one frame through the program in memory: (XDP verdict, frame afterwards)."""
         return libbpf.test_run(self.program_fd, frame)
 
     def pin(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ask the real program where a flow goes, off the wire.
+"""Ask the real program where a flow goes, in memory.
 
 The program is loaded beside whatever runs, with the same tables and made-up
 MAC addresses, and sees one frame; nothing is attached and nothing changed.
