@@ -289,3 +289,26 @@ def test_reloads_leak_no_descriptor(bench: Bench) -> None:
 
     assert counts[4] == counts[-1]
     plane.close()
+
+
+def test_a_folder_that_was_half_written_is_passed_over_and_leaks_no_descriptor(
+    bench: Bench,
+) -> None:
+    first(bench, plan_of(1)).close()
+    whole, half = pins.folder_of(NODE) / "1", pins.next_folder(NODE, "balancer")
+    half.mkdir()
+    for name in ("outcomes", "servers"):
+        map_fd = libbpf.pinned(whole / name)
+        libbpf.pin(map_fd, half / name)
+        os.close(map_fd)
+    counts = []
+    for _ in range(3):
+        found = pins.find(NODE)
+        assert found is not None
+        assert whole == found.folder
+        found.close()
+        del found
+        gc.collect()
+        counts.append(len(list(Path("/proc/self/fd").iterdir())))
+
+    assert counts[0] == counts[-1]

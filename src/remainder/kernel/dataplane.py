@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -185,8 +186,16 @@ def from_pins(folder: Path, role: Role) -> Dataplane:
     counters, and no room for any plan.
     """
     wanted = _MAPS if _is_of_this_build(folder) else _COUNTERS
-    maps = {name: Map(libbpf.pinned(folder / name)) for name in wanted}
-    companion = folder / "companion"
+    with ExitStack() as held:  # a folder that was half written holds some of them
+        maps: dict[str, Map] = {}
+        for name in wanted:
+            maps[name] = Map(libbpf.pinned(folder / name))
+            held.callback(maps[name].close)
+        program_fd = libbpf.pinned(folder / "program")
+        held.callback(os.close, program_fd)
+        companion = folder / "companion"
+        companion_fd = libbpf.pinned(companion) if companion.exists() else None
+        held.pop_all()
     capacity, features = Capacity(0, 0, 0, 0, maps["servers"].max_entries), Feature(0)
     if "settings" in maps:
         settings = abi.Settings.from_buffer_copy(maps["settings"].lookup(0))
@@ -200,8 +209,8 @@ def from_pins(folder: Path, role: Role) -> Dataplane:
         )
     return Dataplane(
         role=role,
-        program_fd=libbpf.pinned(folder / "program"),
-        companion_fd=libbpf.pinned(companion) if companion.exists() else None,
+        program_fd=program_fd,
+        companion_fd=companion_fd,
         maps=maps,
         capacity=capacity,
         features=features,
