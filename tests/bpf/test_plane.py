@@ -16,12 +16,14 @@ from remainder.config import Config, Server, Service
 from remainder.errors import HostError
 from remainder.flow import Flow
 from remainder.kernel import counters, libbpf, netlink, netns, pins
+from remainder.kernel.bpf_changes import Replacing
 from remainder.kernel.bpf_plane import BpfPlane
 from remainder.kernel.bpf_planes import BpfPlanes
 from remainder.kernel.oracle import CLIENT_MAC
 from remainder.kernel.plane import Wish
 from remainder.plan import Plan, make_plan
 from remainder.reference.frame import frame_of
+from tests.bpf.test_cluster import CLUSTER_MAC, HASH, SHARED, SUM5, config_of, plans_of
 from tests.warnings import Warned
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -85,7 +87,8 @@ def bench() -> Iterator[Bench]:
             route.link("add", ifname="vc", kind="veth", peer={"ifname": "vd"})
         yield Bench(BpfPlanes())
     finally:
-        pins.remove(NODE, "balancer")
+        for role in ("balancer", "member"):
+            pins.remove(NODE, role)
         assert 0 == netns._libc.setns(home, netns._CLONE_NEWNET)
         os.close(home)
 
@@ -312,3 +315,27 @@ def test_a_folder_that_was_half_written_is_passed_over_and_leaks_no_descriptor(
         counts.append(len(list(Path("/proc/self/fd").iterdir())))
 
     assert counts[0] == counts[-1]
+
+
+def test_a_companion_of_another_program_is_replaced_by_the_next_start(bench: Bench) -> None:
+    """A process died after the program was replaced and before its companion was."""
+    plan = plans_of(config_of(2, SUM5, "modulo", SHARED[0]))["m0"]
+    wish = replace(bench.wish(plan), cluster_mac=CLUSTER_MAC)
+    plane = bench.planes.prepare(wish, None).commit(Warned())
+    assert isinstance(plane, BpfPlane)
+    hashed = plans_of(config_of(2, HASH, "modulo", SHARED[0]))["m0"]
+    half = bench.planes.prepare(replace(wish, plan=hashed), plane)
+    assert isinstance(half, Replacing)
+    plane.attached.link.replace(half.after.attached.dataplane.program_fd)
+    plane.close()
+    code = bench.planes.fingerprint("member")
+    found = bench.planes.find(NODE, "member", {}, code=code)
+    assert found is not None
+    mixed = found.serves(hashed, wish.interface)
+    again = bench.planes.prepare(replace(wish, plan=hashed), found)
+    again.commit(Warned())
+    again.finish()
+
+    assert not mixed
+    assert found.attached.is_uniform
+    found.close()

@@ -37,7 +37,7 @@ class BpfPlanes:
                 tables=found.dataplane.tables() if found.dataplane.is_ours else None,
                 numbers=dict(numbers),
                 code=code,
-                is_current=code == self.fingerprint(role),
+                is_current=code == self.fingerprint(role) and found.is_uniform,
             )
         except BaseException:
             found.close()

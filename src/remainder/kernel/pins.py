@@ -46,6 +46,14 @@ class Attached:
     folder: Path
     dataplane: Dataplane
 
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the companion is the program's own; a process may have died between the two."""
+        companion_fd = self.dataplane.companion_fd
+        if self.companion is None or companion_fd is None:
+            return True
+        return self.companion.target()[0] == libbpf.program_id(companion_fd)
+
     def replace(self, program: Dataplane) -> None:
         """Run another program, and its companion.  Raises HostError with neither replaced."""
         self.link.replace(program.program_fd)
