@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from remainder.errors import HostError
-from remainder.kernel import refusal
 from remainder.kernel.fake import FakeHost, FakePlanes
 from remainder.kernel.netlink import Neighbour
 from remainder.observe import state
 from remainder.roles.node import detach
 from remainder.roles.running import RunningRole
-from tests.unit.roles.test_change import Machine, back, balancer, web
+from tests.unit.roles.machine import Machine, back, balancer, web
 
 VIP: Final = ip_address("203.0.113.10")
 ASSIGNED: Final = "assign_vips = true\n"
@@ -29,13 +27,6 @@ key = "src_ip"
 table = "modulo"
 members = [{ name = "n", interface = "eth0" }, { name = "m", interface = "eth0" }]
 """
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    monkeypatch.setattr(state, "RUN", tmp_path / "run")
-    monkeypatch.setattr(refusal, "refuse_old_kernel", lambda _: None)
-    return Machine(tmp_path)
 
 
 def test_an_address_that_the_host_refuses_is_told_and_tried_again(machine: Machine) -> None:
