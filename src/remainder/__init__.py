@@ -68,7 +68,7 @@ from remainder.lint.skew import Skew, skews
 from remainder.observe.agreement import Comparison, Coverage, compare, coverage, difference
 from remainder.outcome import Outcome, Verdict
 from remainder.plan import Calculated, Decision, Plan, PlannedChoice, Role, make_plan
-from remainder.reference import Node, Result, frame_of, process, read_flow
+from remainder.reference import Knowledge, Node, Result, Sockets, Tcp, frame_of, process, read_flow
 from remainder.selection import ALGORITHMS, Algorithm, Table
 from remainder.selection.key import FIELDS, Key, parse_key
 from remainder.selection.siphash import siphash13
@@ -98,6 +98,7 @@ __all__ = [
     "Flow",
     "HostError",
     "Key",
+    "Knowledge",
     "Match",
     "Member",
     "Node",
@@ -117,7 +118,9 @@ __all__ = [
     "Server",
     "Service",
     "Skew",
+    "Sockets",
     "Table",
+    "Tcp",
     "Tier",
     "Unsupported",
     "Verdict",

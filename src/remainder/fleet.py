@@ -110,21 +110,23 @@ def server_of(config: Config, node: str) -> Server | None:
 
 
 def server_plan(config: Config, node: str) -> Plan:
-    """What a server calculates: for each service with earlier calculations, whose session it is.
+    """What a server calculates: whose session a packet belongs to; empty if it has no need to.
 
-    A server takes part in the services that list it with its interface, now or before.
+    It takes part in the services that list it with its interface, now or before,
+    and calculates as soon as one of them has an earlier calculation.
     """
     validate(config)
+    services = [
+        service
+        for service in config.service
+        if any(
+            server.name == node and server.interface is not None for server in _servers_of(service)
+        )
+    ]
+    if not any(service.before for service in services):
+        services = []
     return Plan(
-        choices=tuple(
-            plan_choice(choice_of(service))
-            for service in config.service
-            if service.before
-            and any(
-                server.name == node and server.interface is not None
-                for server in _servers_of(service)
-            )
-        ),
+        choices=tuple(plan_choice(choice_of(service)) for service in services),
         secret=config.secret,
         role="server",
         node=node,

@@ -122,3 +122,38 @@ class Outcome(enum.StrEnum):
         "pass",
         "Normal: to neighbours on the segment, broadcast, multicast.",
     )
+    KEPT_NEW = (
+        "kept_new",
+        "pass",
+        "Normal after a change: a new session (SYN) of a slot that changed its owner.",
+    )
+    KEPT_KNOWN = (
+        "kept_known",
+        "pass",
+        "Normal after a change: a session known here, of a slot that changed its owner.",
+    )
+    KEPT_EARLIER = (
+        "kept_earlier",
+        "pass",
+        "Normal after a change: a session known here, which another node would own now.",
+    )
+    KEPT_UNKNOWN = (
+        "kept_unknown",
+        "pass",
+        "Normal in small numbers: nobody on its way knows the session; the stack resets it.",
+    )
+    KEPT_BLIND = (
+        "kept_blind",
+        "pass",
+        "Investigate: no listener of the service is visible here, so nothing is passed on.",
+    )
+    KEPT_SPENT = (
+        "kept_spent",
+        "pass",
+        "Investigate if many: passed on too often already; do all nodes have the same file?",
+    )
+    PASSED_ON = (
+        "passed_on",
+        "tx",
+        "Normal after a change: sent to the server that an earlier calculation names.",
+    )

@@ -144,7 +144,8 @@ class Plan:
             for planned in self.choices
             for one in self.asked(planned)
             for owner in one.owners
-            if owner.address is not None and (self.node is None or owner.name != self.node)
+            if owner.address is not None and owner.name != self.node
+            if planned.before or self.role != "server"
         )
         return tuple(dict.fromkeys(found))
 

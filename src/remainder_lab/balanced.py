@@ -279,10 +279,15 @@ def built(
     balancers: Sequence[str],
     size: Size,
     *,
+    servers_run: bool = False,
     pass_all: PassAll = attach_pass_all,
 ) -> Iterator[S]:
-    """Build all that scenes have in common; the router has no route to the VIPs yet."""
+    """Build all that scenes have in common; the router has no route to the VIPs yet.
+
+    ``servers_run`` says that servers are nodes of the file too, and may run an XDP program.
+    """
     names = numbering.server_names(size.servers)
+    runs = [*balancers, *(names if servers_run else [])]
     with ExitStack() as stack:
         hosts = {
             name: stack.enter_context(Host(name))
@@ -293,12 +298,12 @@ def built(
         for name in ("router", *balancers, *names):
             addresses = [numbering.on_segment(name, version) for version in size.versions]
             wires[name] = stack.enter_context(
-                segment.wired(hosts[name], addresses=addresses, xdp=name in balancers)
+                segment.wired(hosts[name], addresses=addresses, xdp=name in runs)
             )
         scene = kind(
             clients=hosts["clients"],
             router=hosts["router"],
-            nodes={name: hosts[name] for name in balancers},
+            nodes={name: hosts[name] for name in runs},
             servers={name: hosts[name] for name in names},
             segment=segment,
             wires=wires,

@@ -12,13 +12,16 @@ from remainder.plan import Plan
 from remainder.reference import Node, Result
 
 XDP = {1: "drop", 2: "pass", 3: "tx"}
-VERDICTS = {"balancer": XDP, "member": XDP, "sender": {2: "drop", 0xFF: "pass"}}
+VERDICTS = {
+    "balancer": XDP, "member": XDP, "server": XDP, "sender": {2: "drop", 0xFF: "pass"}
+}  # fmt: skip
 
 
 SERVED = {
     Outcome.FORWARDED, Outcome.FORWARDED_ERROR, Outcome.KEPT, Outcome.LEFT, Outcome.RETURNED,
+    Outcome.PASSED_ON,
 }  # fmt: skip
-"""Outcomes that count at an owner; no other may."""
+"""Outcomes that count at an owner; no other may.  What a server keeps counts at nobody."""
 
 
 class Kernel:
@@ -60,7 +63,8 @@ class Kernel:
             was, now = self._sent[name], sent[name]
             assert counters.Count(was.packets + 1, was.bytes + len(frame)) == now
         self._outcomes, self._sent = outcomes, sent
-        assert bool(served) == (outcome in SERVED)
+        kept_by_server = self.plan.role == "server" and outcome is Outcome.KEPT
+        assert bool(served) == (outcome in SERVED and not kept_by_server)
         service, server = served[0] if served else (None, None)
         return Result(
             outcome, after if after != frame or outcome.verdict == "tx" else None, service, server

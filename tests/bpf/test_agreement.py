@@ -20,6 +20,12 @@ pytestmark = [pytest.mark.bpf, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CASES = int(os.environ.get("REMAINDER_CASES", "700"))
 
+OF_SERVERS = {
+    Outcome.KEPT_NEW, Outcome.KEPT_KNOWN, Outcome.KEPT_EARLIER, Outcome.KEPT_UNKNOWN,
+    Outcome.KEPT_BLIND, Outcome.KEPT_SPENT, Outcome.PASSED_ON,
+}  # fmt: skip
+"""Of who asks earlier calculations: test_second_chance.py."""
+
 # A program may know more than a plan needs: the file changed since it was
 # loaded.  Families are not among it, see BalancerRole.use.
 SPARE = Feature.SUM | Feature.HASH | Feature.ANY_PORT | Feature.ANY_PROTOCOL
@@ -107,7 +113,7 @@ def test_kernel_and_reference_agree(role: str, capsys: pytest.CaptureFixture[str
         print(f"\n{role}: {sum(seen.values()):,} frames agreed: {told}")
 
     assert sum(seen.values()) >= wanted
-    assert set(Outcome) - impossible == set(seen)
+    assert set(Outcome) - impossible - OF_SERVERS == set(seen)
 
 
 OWNED = {

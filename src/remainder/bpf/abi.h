@@ -37,6 +37,13 @@ enum outcome {
 	OUTCOME_NEIGHBOUR_ANSWERED,
 	OUTCOME_RETURNED,
 	OUTCOME_ON_LINK,
+	OUTCOME_KEPT_NEW,
+	OUTCOME_KEPT_KNOWN,
+	OUTCOME_KEPT_EARLIER,
+	OUTCOME_KEPT_UNKNOWN,
+	OUTCOME_KEPT_BLIND,
+	OUTCOME_KEPT_SPENT,
+	OUTCOME_PASSED_ON,
 	OUTCOME_MAX,
 };
 
@@ -79,10 +86,12 @@ struct service {
 	__u8 protocol_mask;
 	__u8 flags;     /* enum service_flag */
 	__u8 method;    /* enum method */
-	__u8 pad;       /* written as zero */
+	__u8 chances;   /* how many earlier calculations there are behind it */
 	__u32 power[3]; /* 2^32, 2^64, 2^96 modulo slots */
-	__u32 pad2;     /* written as zero */
+	__u32 earlier;  /* where the next of them stands, if chances */
 };
+
+#define CHANCES_MAX 4 /* earlier calculations of one service */
 
 /* A slot names its owner by its number, counted from the service's first. */
 enum owner_number {
@@ -146,7 +155,7 @@ struct live {
  * another build is only given tables of its own number.  Counted up with every
  * change that it would read differently; a test knows the layout of each. */
 enum layout {
-	LAYOUT_VERSION = 2,
+	LAYOUT_VERSION = 3,
 };
 
 /* Fixed at load. */

@@ -15,8 +15,10 @@
 #include "maps.h"
 #include "parse.h"
 
-static __always_inline enum outcome
-to_server(struct tables *tables, struct packet *packet, int family, __u64 bytes)
+static __always_inline enum outcome to_server(CONTEXT *ctx,
+					      struct tables *tables,
+					      struct packet *packet, int family,
+					      __u64 bytes)
 {
 	struct service *service = 0;
 	struct owner *owner;

@@ -31,6 +31,7 @@ static __always_inline int verdict_of(enum outcome outcome)
 	case OUTCOME_FORWARDED_ERROR:
 	case OUTCOME_ECHO_ANSWERED:
 	case OUTCOME_NEIGHBOUR_ANSWERED:
+	case OUTCOME_PASSED_ON:
 		return XDP_TX;
 	case OUTCOME_FRAGMENT_DROPPED:
 	case OUTCOME_UNRESOLVED:

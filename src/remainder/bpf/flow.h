@@ -28,13 +28,14 @@ static __always_inline enum outcome read_flow(CONTEXT *ctx,
 	if (!ports)
 		return OUTCOME_MALFORMED;
 	packet->ports = *ports;
+	packet->transport = ports;
 	packet->has_ports = 1;
 	return UNDECIDED;
 }
 
 /* What a role makes of a packet whose flow is known. */
-typedef enum outcome decide(struct tables *tables, struct packet *packet,
-			    int family, __u64 bytes);
+typedef enum outcome decide(CONTEXT *ctx, struct tables *tables,
+			    struct packet *packet, int family, __u64 bytes);
 
 static __always_inline enum outcome decide_family(decide *role, CONTEXT *ctx,
 						  struct cursor *cursor,
@@ -49,7 +50,7 @@ static __always_inline enum outcome decide_family(decide *role, CONTEXT *ctx,
 		return outcome;
 	if (!tables)
 		return OUTCOME_NOT_VIP; /* never: a half always exists */
-	return role(tables, packet, family, bytes);
+	return role(ctx, tables, packet, family, bytes);
 }
 
 /* From the EtherType on.  The family is a constant in all that follows, so the

@@ -18,8 +18,10 @@
 #define PACKET_HOST 0 /* linux/if_packet.h */
 #define TCX_NEXT (-1)
 
-static __always_inline enum outcome
-keep_own(struct tables *tables, struct packet *packet, int family, __u64 bytes)
+static __always_inline enum outcome keep_own(CONTEXT *ctx,
+					     struct tables *tables,
+					     struct packet *packet, int family,
+					     __u64 bytes)
 {
 	struct service *service = 0;
 	struct owner *owner;

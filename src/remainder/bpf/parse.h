@@ -105,6 +105,7 @@ struct cursor {
  *                    read_icmp, read_error;
  *                    turn_round
  * has_ports          read_ordinary, read_flow    find.h
+ * transport          read_ordinary, read_flow    sockets.h
  * fragment           read_ipv4, read_ipv6,       flow.h, icmp.h, find.h
  *                    read_error
  * bare               read_ipv4, read_ipv6        icmp.h
@@ -114,6 +115,7 @@ struct cursor {
 struct packet {
 	struct ethernet *eth;
 	void *ip;             /* the outer header, never a quoted one */
+	void *transport;      /* TCP, UDP and the like; never a quoted one */
 	struct icmphdr *icmp; /* an echo request that may be answered */
 	__u64 src_hi, src_lo; /* raw addresses; IPv4 in the low half of lo */
 	__u64 dst_hi, dst_lo;
@@ -394,6 +396,7 @@ static __always_inline int read_ordinary(const struct cursor *cursor,
 	}
 	packet->ip = cursor->at;
 	packet->ports = *ports;
+	packet->transport = ports;
 	packet->has_ports = 1;
 	return 1;
 }

@@ -24,8 +24,10 @@
 #define TCX_DROP 2
 #define GROUP_BIT 1 /* of the first byte of a MAC address */
 
-static __always_inline enum outcome
-to_router(struct tables *tables, struct packet *packet, int family, __u64 bytes)
+static __always_inline enum outcome to_router(CONTEXT *ctx,
+					      struct tables *tables,
+					      struct packet *packet, int family,
+					      __u64 bytes)
 {
 	struct service *service = 0;
 	struct owner *owner;

@@ -15,7 +15,7 @@ from remainder.cli.documents import AgreeDocument, ComparedNode, CoveredCluster,
 from remainder.cli.options import file_argument, json_option
 from remainder.config import Config
 from remainder.errors import ConfigError, Disagreement
-from remainder.fleet import member_plan, return_plan
+from remainder.fleet import member_plan, return_plan, server_plan
 from remainder.observe.agreement import (
     Comparison,
     Coverage,
@@ -79,6 +79,8 @@ def _plan_for(config: Config, report: Mapping[str, Any]) -> Plan:
             if any(name.startswith(f"{item.name}/") for name in names)
         ]
         return return_plan(config, paths or config.return_path)
+    if report["role"] == "server":
+        return server_plan(config, report["node"])
     return make_plan(config)
 
 

@@ -217,6 +217,15 @@ class ReportedServer(Struct, kw_only=True):
     bytes: int
 
 
+class ReportedEarlier(Struct, kw_only=True):
+    """An earlier calculation of a service or a cluster as it runs."""
+
+    key: str
+    table: str
+    slots: int
+    servers: list[ReportedServer]
+
+
 class ReportedService(Struct, kw_only=True):
     """A service, a cluster or a return path as it runs."""
 
@@ -230,6 +239,8 @@ class ReportedService(Struct, kw_only=True):
     method: str
     fragments: str
     servers: list[ReportedServer]
+    before: list[ReportedEarlier]
+    """earlier calculations, newest first; only of servers and members, who ask them"""
 
 
 class Fingerprints(Struct, kw_only=True):

@@ -85,6 +85,8 @@ def _ready(running: RunningNode, started_s: float) -> None:
             f"{counted(len(role.plan.choices), kind.choice)}, {counted(owners, kind.owner)}, "
             f"tables {role.plan.fingerprint[:12]}"
         )
+    if not running.roles:
+        _say("nothing to do until a service of this server lists an earlier calculation")
     _say(f"ready after {took_ms:.0f} ms")
 
 

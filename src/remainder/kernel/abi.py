@@ -47,7 +47,7 @@ class OwnerFlag(enum.IntFlag):
 ORDINARY_MTU: Final = 1500
 """Bytes; at a larger one a frame may fill more than one receive buffer."""
 
-LAYOUT_VERSION: Final = 2
+LAYOUT_VERSION: Final = 3
 """``enum layout``: the meaning of the tables.  A change of it counts it up."""
 
 PREFIXES: Final = 8
@@ -73,9 +73,9 @@ SERVICE: Final = np.dtype(
         ("protocol_mask", "u1"),
         ("flags", "u1"),
         ("method", "u1"),
-        ("pad", "u1"),
+        ("chances", "u1"),
         ("power", "<u4", (3,)),
-        ("pad2", "<u4"),
+        ("earlier", "<u4"),
     ]
 )
 

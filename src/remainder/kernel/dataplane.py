@@ -44,6 +44,7 @@ PROGRAMS: Final[Mapping[Role, Program]] = {
     "balancer": Program(BALANCER, "balancer"),
     "member": Program(BPF / "member.bpf.o", "member", companion="member_host"),
     "sender": Program(BPF / "sender.bpf.o", "sender", xdp=False),
+    "server": Program(BPF / "second_chance.bpf.o", "second_chance"),
 }
 
 _SECTIONS: Final = {"live": ".data.live", "settings": ".rodata.settings"}

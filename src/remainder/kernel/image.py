@@ -20,6 +20,7 @@ from remainder.kernel import abi, index
 from remainder.kernel.abi import Feature, OwnerFlag, ServiceFlag
 from remainder.kernel.layout import Capacity
 from remainder.plan import Plan, PlannedChoice
+from remainder.selection import Table
 from remainder.selection.siphash import initial_state
 
 _MOST_SPARE_SLOTS: Final = 1 << 22  # 8 MiB
@@ -30,6 +31,9 @@ _DROP_FRAGMENTS: Final = int(ServiceFlag.DROP_FRAGMENTS)
 _FLAGS_AT: Final = 48  # bits: behind the six bytes of the MAC address
 _RESOLVED: Final = int(OwnerFlag.RESOLVED) << _FLAGS_AT
 _SELF: Final = int(OwnerFlag.SELF) << _FLAGS_AT
+
+_AGE: Final = 1 << 28
+"""In the match of an earlier calculation, above the family, so that no packet finds it first."""
 
 OwnerName = tuple[str, str]
 """(service name, server name): who a counter belongs to."""
@@ -54,7 +58,8 @@ def features_of(plan: Plan) -> Feature:
     for planned in plan.choices:
         match = planned.choice.match
         features |= Feature.IPV4 if match.address.version == 4 else Feature.IPV6
-        features |= Feature.HASH if planned.key.hashed else Feature.SUM
+        for one in plan.asked(planned):
+            features |= Feature.HASH if one.key.hashed else Feature.SUM
         if match.any_address:
             features |= Feature.ANY_ADDRESS
         elif match.port is None and match.protocol is not None:
@@ -66,13 +71,14 @@ def features_of(plan: Plan) -> Feature:
 
 def need_of(plan: Plan) -> Capacity:
     """The least room that a plan needs."""
-    entries = len(plan.choices) + len(_markers(plan))
-    owners = sum(len(planned.owners) for planned in plan.choices)
+    calculations = [one for planned in plan.choices for one in plan.asked(planned)]
+    entries = len(calculations) + len(_markers(plan))
+    owners = sum(len(one.owners) for one in calculations)
     places = max(_power_of_two(2 * entries), 16)
     return Capacity(
         buckets=max(places // 4, 2),
         services=places,
-        slots=sum(planned.slots for planned in plan.choices),
+        slots=sum(one.slots for one in calculations),
         owners=owners,
         counters=owners,
     )
@@ -99,26 +105,35 @@ def image_of(
 ) -> Image:
     """Lay a plan out for maps of this capacity (which must hold it)."""
     entries: list[Entry] = []
+    tables: list[Table] = []
     owner_names: list[OwnerName] = []
     addresses: list[Address | None] = []
     first_slot = 0
     for planned in plan.choices:
-        entries.append(_entry(planned, first_slot=first_slot, first_owner=len(owner_names)))
-        first_slot += planned.slots
-        owner_names += [(planned.name, owner.name) for owner in planned.owners]
-        addresses += [owner.address for owner in planned.owners]
+        calculations = plan.asked(planned)
+        for age, one in enumerate(calculations):
+            entry = _entry(one, first_slot=first_slot, first_owner=len(owner_names))
+            chances = len(calculations) - 1 - age
+            entries.append(entry._replace(match=entry.match + age * _AGE, chances=chances))
+            tables.append(one.table)
+            first_slot += one.slots
+            owner_names += [(one.name, owner.name) for owner in one.owners]
+            addresses += [owner.address for owner in one.owners]
     entries += _markers(plan)
     seeds, places = index.build(
         [index.IndexKey(entry.vip_hi, entry.vip_lo, entry.match) for entry in entries],
         buckets=capacity.buckets,
         places=capacity.services,
     )
+    for number, entry in enumerate(entries):
+        if entry.chances:  # the calculation before it is the next of the entries
+            entries[number] = entry._replace(earlier=int(places[number + 1]))
     services = np.zeros(capacity.services, dtype=abi.SERVICE)
     services[places] = np.array(entries, dtype=abi.SERVICE)
     return Image(
         seeds=np.asarray(seeds, dtype=np.uint64),
         services=services,
-        slots=np.concatenate([planned.table for planned in plan.choices]),
+        slots=np.concatenate(tables),
         owners=_owners(owner_names, addresses, counters=counters, macs=macs, node=plan.node),
         owner_names=tuple(owner_names),
         addresses=tuple(addresses),
@@ -135,7 +150,14 @@ def allocate_counters(
     None that was in use before is given to another: packets still count there until
     the plan is published.  Maps of ``capacity_for`` have room for both.
     """
-    names = [(planned.name, server.name) for planned in plan.choices for server in planned.owners]
+    names = list(
+        dict.fromkeys(
+            (planned.name, owner.name)
+            for planned in plan.choices
+            for one in plan.asked(planned)
+            for owner in one.owners
+        )
+    )
     kept = {name: before[name] for name in names if name in before}
     used = set(before.values())
     free = (number for number in range(len(names) + len(used)) if number not in used)
@@ -169,9 +191,9 @@ class Entry(NamedTuple):
     protocol_mask: int = 0
     flags: int = 0
     method: int = 0
-    pad: int = 0
+    chances: int = 0
     power: tuple[int, int, int] = (0, 0, 0)
-    pad2: int = 0
+    earlier: int = 0
 
 
 def _entry(planned: PlannedChoice, *, first_slot: int, first_owner: int) -> Entry:

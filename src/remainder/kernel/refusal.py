@@ -21,6 +21,7 @@ FLOOR: Final[Mapping[Role, tuple[int, int]]] = {
     "balancer": (6, 1),  # values of mmapable arrays beyond 4 MiB take 6.0
     "member": (6, 1),
     "sender": (6, 1),
+    "server": (6, 1),
 }
 """The oldest Linux that each role is tried on."""
 

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from remainder.choice import Choice, Owner, read_match
 from remainder.errors import ConfigError
 from remainder.flow import Flow, address_of
-from remainder.plan import Plan, PlannedChoice, Role, plan_choice
+from remainder.plan import ASKS_EARLIER, Decision, Plan, PlannedChoice, Role, plan_choice
 from remainder.selection.key import parse_key
 
 REPORT_VERSION: Final = 1
@@ -93,7 +95,7 @@ def rebuilt(told: Mapping[str, Any], secret: bytes | None) -> Plan:
 
 
 def _choice(told: Mapping[str, Any]) -> Choice:
-    return Choice(
+    choice = Choice(
         name=told["name"],
         match=read_match(
             told["vip"],
@@ -101,10 +103,21 @@ def _choice(told: Mapping[str, Any]) -> Choice:
             told["protocol"],
             version=6 if told["name"].endswith("/ipv6") else 4,
         ),
-        key=parse_key(told["key"]),
-        table=told["table"],
-        slots=told["slots"] if told["table"] != "modulo" else None,
-        owners=tuple(
+        **_calculation(told),
+        method=told["method"],
+        fragments=told["fragments"],
+    )
+    before = tuple(replace(choice, **_calculation(earlier)) for earlier in told["before"])
+    return replace(choice, before=before)
+
+
+def _calculation(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Key, table and owners: what differs between the calculations of a choice."""
+    return {
+        "key": parse_key(told["key"]),
+        "table": told["table"],
+        "slots": told["slots"] if told["table"] != "modulo" else None,
+        "owners": tuple(
             Owner(
                 owner["name"],
                 owner["weight"],
@@ -112,9 +125,7 @@ def _choice(told: Mapping[str, Any]) -> Choice:
             )
             for owner in told["servers"]
         ),
-        method=told["method"],
-        fragments=told["fragments"],
-    )
+    }
 
 
 def difference(ours: Plan, theirs: Plan) -> tuple[Flow, str, str] | None:
@@ -123,7 +134,13 @@ def difference(ours: Plan, theirs: Plan) -> tuple[Flow, str, str] | None:
         one, other = ours.where(flow), theirs.where(flow)
         if (one.outcome, one.owner, one.address) != (other.outcome, other.owner, other.address):
             return flow, one.owner or one.outcome, other.owner or other.outcome
+        if ours.role in ASKS_EARLIER and one.chances != other.chances:
+            return flow, _way(one), _way(other)
     return None
+
+
+def _way(decision: Decision) -> str:
+    return ", then ".join((decision.owner or decision.outcome, *decision.chances))
 
 
 def _flows(choices: Sequence[PlannedChoice]) -> Iterator[Flow]:

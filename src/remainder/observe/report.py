@@ -66,7 +66,7 @@ def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
     numbers: dict[OwnerName, int] = {
         (service.name, server.name): server.counter
         for service in noted.services
-        for server in service.servers
+        for server in service.everyone
     }
     sent = counters.servers(maps, numbers)
     seen = counters.outcomes(maps)
@@ -113,19 +113,34 @@ def _service(service: state.ServiceState, sent: dict[OwnerName, counters.Count])
         "slots": service.slots,
         "method": service.method,
         "fragments": service.fragments,
-        "servers": [
+        "servers": _servers(service.name, service.servers, sent),
+        "before": [
             {
-                "name": server.name,
-                "address": server.address,
-                "mac": server.mac,
-                "weight": server.weight,
-                "slots": server.slots,
-                "packets": sent[service.name, server.name].packets,
-                "bytes": sent[service.name, server.name].bytes,
+                "key": earlier.key,
+                "table": earlier.table,
+                "slots": earlier.slots,
+                "servers": _servers(service.name, earlier.servers, sent),
             }
-            for server in service.servers
+            for earlier in service.before
         ],
     }
+
+
+def _servers(
+    service: str, servers: list[state.ServerState], sent: dict[OwnerName, counters.Count]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": server.name,
+            "address": server.address,
+            "mac": server.mac,
+            "weight": server.weight,
+            "slots": server.slots,
+            "packets": sent[service, server.name].packets,
+            "bytes": sent[service, server.name].bytes,
+        }
+        for server in servers
+    ]
 
 
 def meaning(outcome: str) -> str:

@@ -34,6 +34,15 @@ class ServerState(Struct, frozen=True, kw_only=True):
     mac: str | None = None
 
 
+class CalculationState(Struct, frozen=True, kw_only=True):
+    """An earlier calculation of a service."""
+
+    key: str
+    table: str
+    slots: int
+    servers: list[ServerState]
+
+
 class ServiceState(Struct, frozen=True, kw_only=True):
     """A service as it runs."""
 
@@ -47,6 +56,12 @@ class ServiceState(Struct, frozen=True, kw_only=True):
     method: str
     fragments: str
     servers: list[ServerState]
+    before: list[CalculationState] = []  # newest first; only of roles that ask them
+
+    @property
+    def everyone(self) -> list[ServerState]:
+        """The servers of all calculations; who is in several stands there several times."""
+        return [*self.servers, *(server for one in self.before for server in one.servers)]
 
 
 class Refused(Struct, frozen=True, kw_only=True):

@@ -6,5 +6,6 @@ it, and frame.py makes them.
 
 from remainder.reference.frame import frame_of
 from remainder.reference.model import Node, Result, process, read_flow
+from remainder.reference.sockets import Knowledge, Sockets, Tcp
 
-__all__ = ["Node", "Result", "frame_of", "process", "read_flow"]
+__all__ = ["Knowledge", "Node", "Result", "Sockets", "Tcp", "frame_of", "process", "read_flow"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Final
 
+from remainder.choice import Owner
 from remainder.flow import Address, Flow, address_of, mac_of
 from remainder.outcome import Outcome
 from remainder.plan import Plan, PlannedChoice, Role
@@ -34,6 +35,8 @@ from remainder.reference.parse import (
     packet,
     word,
 )
+from remainder.reference.second_chance import chance
+from remainder.reference.sockets import NO_SOCKETS, Sockets, knowledge_of
 
 ECHO_TTL: Final = 64
 UNICAST_FIRST_BYTES: Final = range(1, 224)
@@ -52,6 +55,8 @@ class Node:
     """of a member: what reaches every member, 6 bytes"""
     on_link: Sequence[IPv4Network | IPv6Network] = ()
     """of a sender: the ranges of its own segment"""
+    sockets: Sockets = NO_SOCKETS
+    """of a server: the sessions that it knows"""
 
     if TYPE_CHECKING:
 
@@ -61,6 +66,7 @@ class Node:
             macs: Mapping[Address, bytes] | Mapping[str, str] | Mapping[Address, bytes | str],
             cluster_mac: bytes | str = ...,
             on_link: Sequence[IPv4Network | IPv6Network] = (),
+            sockets: Sockets = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -157,10 +163,43 @@ def _return(plan: Plan, node: Node, frame: bytes) -> Result:
     return Result(Outcome.RETURNED, owner.mac + frame[6:], owner.choice, owner.name)
 
 
+def _serve(plan: Plan, node: Node, frame: bytes) -> Result:
+    """Section 12: keep what is new or known, pass on the rest to whom it belonged before."""
+    if frame[:6] != node.mac:
+        return Result(Outcome.OTHER_MAC)
+    version, ip_at = ethernet(frame)
+    if version not in plan.families:
+        return Result(Outcome.NOT_VIP)
+    what = packet(frame, version, ip_at)
+    found = _find(plan, what)
+    if isinstance(found, Result):
+        stopped = found.outcome is Outcome.FRAGMENT_DROPPED
+        return Result(Outcome.KEPT, choice=found.choice) if stopped else found
+    planned, flow = found
+    knowledge = knowledge_of(frame, what, flow, node.sockets)
+    outcome, owner = chance(planned.way(flow, plan.secret), plan.node, knowledge)
+    if owner is not None:
+        return _passed_on(planned, owner, node, frame, what.ip)
+    return Result(outcome, choice=planned.name)
+
+
+def _passed_on(planned: PlannedChoice, owner: Owner, node: Node, frame: bytes, ip: Ip) -> Result:
+    """Section 12: to the next of the way, with no more TTL than there are chances."""
+    mac = node.macs.get(owner.address) if owner.address is not None else None
+    if mac is None:
+        return Result(Outcome.UNRESOLVED, choice=planned.name, owner=owner.name)
+    if not _ttl_to_spend(frame, ip):
+        return Result(Outcome.KEPT_SPENT, choice=planned.name)
+    ttl = min(frame[_ttl_at(ip)] - 1, len(planned.before))
+    onward = _with_ttl(frame, ip, ttl)
+    return Result(Outcome.PASSED_ON, mac + node.mac + onward[12:], planned.name, owner.name)
+
+
 _ROLES: Final[Mapping[Role, Callable[[Plan, Node, bytes], Result]]] = {
     "balancer": _balance,
     "member": _select,
     "sender": _return,
+    "server": _serve,
 }
 
 
@@ -210,7 +249,7 @@ def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
     owner = _owner(planned, flow, plan, node)
     if not _ttl_to_spend(frame, ip):
         raise DecidedError(Outcome.TTL_EXPIRED, choice=owner.choice, owner=owner.name)
-    onward = _with_one_ttl_less(frame, ip)
+    onward = _with_ttl(frame, ip, frame[_ttl_at(ip)] - 1)
     sent = Outcome.FORWARDED_ERROR if what.is_error else Outcome.FORWARDED
     return Result(sent, owner.mac + node.mac + onward[12:], owner.choice, owner.name)
 
@@ -308,10 +347,10 @@ def _ttl_to_spend(frame: bytes, ip: Ip) -> bool:
     return frame[_ttl_at(ip)] > 1
 
 
-def _with_one_ttl_less(frame: bytes, ip: Ip) -> bytes:
-    """Section 9, step 5."""
+def _with_ttl(frame: bytes, ip: Ip, ttl: int) -> bytes:
+    """Section 9, step 5: the checksum of IPv4 follows."""
     onward = bytearray(frame)
-    onward[_ttl_at(ip)] -= 1
+    onward[_ttl_at(ip)] = ttl
     if ip.version == IPV4:
         _update_checksum(frame, onward, at=ip.at + 10, covers=_ttl_at(ip))
     return bytes(onward)

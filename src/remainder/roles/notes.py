@@ -11,7 +11,7 @@ import numpy as np
 from remainder.errors import RemainderError
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
-from remainder.observe.state import Refused, ServerState, ServiceState, State
+from remainder.observe.state import CalculationState, Refused, ServerState, ServiceState, State
 from remainder.plan import Plan, PlannedChoice
 
 
@@ -19,15 +19,18 @@ def services(
     plan: Plan, numbers: Mapping[OwnerName, int], macs: Mapping[Address, bytes]
 ) -> list[ServiceState]:
     """The services of a plan as they run."""
-    return [_service(planned, numbers, macs) for planned in plan.choices]
+    return [_service(plan, planned, numbers, macs) for planned in plan.choices]
 
 
 def _service(
-    planned: PlannedChoice, numbers: Mapping[OwnerName, int], macs: Mapping[Address, bytes]
+    plan: Plan,
+    planned: PlannedChoice,
+    numbers: Mapping[OwnerName, int],
+    macs: Mapping[Address, bytes],
 ) -> ServiceState:
     choice = planned.choice
     written = choice.match.written()
-    owned = np.bincount(planned.table, minlength=len(planned.owners))
+    _, *before = plan.asked(planned)
     return ServiceState(
         name=planned.name,
         vip=written.vip,
@@ -38,20 +41,36 @@ def _service(
         slots=planned.slots,
         method=choice.method,
         fragments=choice.fragments,
-        servers=[
-            ServerState(
-                name=owner.name,
-                address=str(owner.address) if owner.address is not None else "",
-                weight=owner.weight,
-                slots=int(owned[at]),
-                counter=numbers[planned.name, owner.name],
-                mac=macs[owner.address].hex(":")
-                if owner.address is not None and owner.address in macs
-                else None,
+        servers=_servers(planned, numbers, macs),
+        before=[
+            CalculationState(
+                key=str(earlier.key),
+                table=earlier.choice.table,
+                slots=earlier.slots,
+                servers=_servers(earlier, numbers, macs),
             )
-            for at, owner in enumerate(planned.owners)
+            for earlier in before
         ],
     )
+
+
+def _servers(
+    planned: PlannedChoice, numbers: Mapping[OwnerName, int], macs: Mapping[Address, bytes]
+) -> list[ServerState]:
+    owned = np.bincount(planned.table, minlength=len(planned.owners))
+    return [
+        ServerState(
+            name=owner.name,
+            address=str(owner.address) if owner.address is not None else "",
+            weight=owner.weight,
+            slots=int(owned[at]),
+            counter=numbers[planned.name, owner.name],
+            mac=macs[owner.address].hex(":")
+            if owner.address is not None and owner.address in macs
+            else None,
+        )
+        for at, owner in enumerate(planned.owners)
+    ]
 
 
 def mac_of(text: str | None) -> bytes | None:
@@ -70,7 +89,7 @@ def numbers_of(noted: State | None) -> dict[OwnerName, int]:
     return {
         (service.name, server.name): server.counter
         for service in (noted.services if noted else ())
-        for server in service.servers
+        for server in service.everyone
     }
 
 
@@ -79,6 +98,6 @@ def macs_of(noted: State | None) -> dict[Address, bytes]:
     return {
         ip_address(server.address): bytes.fromhex(server.mac.replace(":", ""))
         for service in (noted.services if noted else ())
-        for server in service.servers
+        for server in service.everyone
         if server.mac
     }

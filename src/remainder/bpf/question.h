@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A packet as numbers, which a global function may be handed, and what the
+ * calculations say of it: way.h answers, sockets.h asks the kernel's sockets.
+ */
+#ifndef REMAINDER_QUESTION_H
+#define REMAINDER_QUESTION_H
+
+#include "parse.h"
+
+struct question {
+	/* As in struct packet. */
+	__u64 src_hi, src_lo;
+	__u64 dst_hi, dst_lo;
+	__u32 ports;
+	__u8 family;
+	__u8 protocol;
+	__u8 fragment;
+	__u8 error;
+	__u8 foreign;
+	__u8 has_ports;
+	__u16 pad;
+	__u32 ip_at;        /* bytes into the frame */
+	__u32 transport_at; /* likewise; 0: of an error, or without ports */
+	/* The answer of find_way. */
+	__u32 now;  /* the counter of who owns it now */
+	__u32 next; /* the counter of who is asked after this node */
+	__u16 next_mac[3];
+	__u8 next_flags; /* enum owner_flag; 0 also if there is nobody */
+	__u8 chances;    /* earlier calculations of its service */
+	__u8 is_ours;    /* this node owns it now */
+	__u8 is_on_way;  /* this node owns it now, or did before */
+	__u8 has_next;
+	__u8 pad2[5];
+};
+
+static __always_inline __u32 offset_of(CONTEXT *ctx, void *at)
+{
+	return at ? at - (void *)(long)ctx->data : 0;
+}
+
+static __always_inline struct question
+question_of(CONTEXT *ctx, const struct packet *packet, int family)
+{
+	struct question question = {
+		.src_hi = packet->src_hi,
+		.src_lo = packet->src_lo,
+		.dst_hi = packet->dst_hi,
+		.dst_lo = packet->dst_lo,
+		.ports = packet->ports,
+		.family = family,
+		.protocol = packet->protocol,
+		.fragment = packet->fragment,
+		.error = packet->error,
+		.foreign = packet->foreign,
+		.has_ports = packet->has_ports,
+		.ip_at = offset_of(ctx, packet->ip),
+		.transport_at = offset_of(ctx, packet->transport),
+	};
+
+	return question;
+}
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A server on the way in: it keeps what is new or known here, and passes on the
+ * rest to whom it belonged by an earlier calculation.
+ *
+ * Claims 1 and 2.  Twin: roles/server.py loads it; reference/ judges it.
+ * docs/packets.md, section 12, is the contract.
+ */
+#include <linux/bpf.h>
+
+#include "count.h"
+#include "echo.h"
+#include "flow.h"
+#include "sockets.h"
+#include "way.h"
+
+/* A packet visits no more servers than there are calculations: what is left of
+ * its TTL is at most how often it may still be passed on.  0: not once more. */
+static __always_inline int leave_chances(void *ip, __u8 chances, int family)
+{
+	struct iphdr *ip4 = ip;
+	struct ipv6hdr *ip6 = ip;
+	__u8 *ttl = family == 4 ? &ip4->ttl : &ip6->hop_limit;
+	__u16 *ttl_and_protocol = (__u16 *)&ip4->ttl;
+	__u16 old = *ttl_and_protocol;
+
+	if (*ttl <= 1)
+		return 0;
+	*ttl = *ttl <= chances ? *ttl - 1 : chances;
+	if (family == 4)
+		patch(&ip4->check, old, *ttl_and_protocol);
+	return 1;
+}
+
+static __always_inline enum outcome pass_on(struct packet *packet,
+					    const struct question *question,
+					    int family, __u64 bytes)
+{
+	if (!(question->next_flags & OWNER_RESOLVED))
+		return OUTCOME_UNRESOLVED;
+	if (!leave_chances(packet->ip, question->chances, family))
+		return OUTCOME_KEPT_SPENT;
+#pragma unroll
+	for (int i = 0; i < 3; i++) {
+		packet->eth->src[i] = packet->eth->dst[i];
+		packet->eth->dst[i] = question->next_mac[i];
+	}
+	add(&servers, question->next, bytes);
+	return OUTCOME_PASSED_ON;
+}
+
+static __always_inline enum outcome keep_or_pass_on(struct xdp_md *ctx,
+						    struct tables *tables,
+						    struct packet *packet,
+						    int family, __u64 bytes)
+{
+	struct question question = question_of(ctx, packet, family);
+	enum outcome outcome = find_way(&question);
+
+	if (outcome == OUTCOME_FRAGMENT_DROPPED)
+		return OUTCOME_KEPT; /* not by us: the balancer has sent it */
+	if (outcome != UNDECIDED)
+		return outcome;
+	if (packet->protocol != IPPROTO_TCP || packet->fragment ||
+	    !question.is_on_way || (question.is_ours && !question.has_next))
+		return OUTCOME_KEPT;
+	switch (knowledge_of(ctx, &question)) {
+	case NEW:
+		return OUTCOME_KEPT_NEW;
+	case KNOWN:
+		return question.is_ours ? OUTCOME_KEPT_KNOWN :
+					  OUTCOME_KEPT_EARLIER;
+	case UNKNOWN:
+		return question.has_next ?
+			       pass_on(packet, &question, family, bytes) :
+			       OUTCOME_KEPT_UNKNOWN;
+	case BLIND:
+		return OUTCOME_KEPT_BLIND;
+	default:
+		return OUTCOME_KEPT;
+	}
+}
+
+static __always_inline enum outcome choose(struct xdp_md *ctx, __u64 bytes)
+{
+	struct cursor cursor = cursor_of(ctx);
+	struct packet packet = {};
+	enum outcome outcome = read_ethernet(&cursor, &packet);
+
+	if (outcome != UNDECIDED)
+		return outcome;
+	if (destination_of(packet.eth) != live.mac)
+		return OUTCOME_OTHER_MAC;
+	return decide_flow(keep_or_pass_on, ctx, &cursor, &packet, bytes);
+}
+
+SEC("xdp")
+int second_chance(struct xdp_md *ctx)
+{
+	__u64 bytes = frame_bytes(ctx);
+	enum outcome outcome = choose(ctx, bytes);
+
+	add(&outcomes, outcome, bytes);
+	return verdict_of(outcome);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

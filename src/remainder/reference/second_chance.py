@@ -1,0 +1,39 @@
+"""Who keeps a packet whose slot changed its owner, and who is asked next: section 12.
+
+Claims: 1, 2 (the server of a session stays the same).
+Twin: bpf/second_chance.bpf.c.
+Rule: pure; a way and what this node knows go in, an outcome comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from remainder.choice import Owner
+from remainder.outcome import Outcome
+from remainder.reference.sockets import Knowledge
+
+_KEPT: Final[Mapping[Knowledge, Outcome]] = {
+    Knowledge.NONE: Outcome.KEPT,
+    Knowledge.NEW: Outcome.KEPT_NEW,
+    Knowledge.BLIND: Outcome.KEPT_BLIND,
+}
+"""Kept whoever comes next on the way."""
+
+
+def chance(
+    way: Sequence[Owner], node: str | None, knowledge: Knowledge
+) -> tuple[Outcome, Owner | None]:
+    """What a server does with a packet, and to whom it passes it on, if to anybody."""
+    names = [owner.name for owner in way]
+    if node not in names or len(names) == 1:
+        return Outcome.KEPT, None
+    if knowledge in _KEPT:
+        return _KEPT[knowledge], None
+    position = names.index(node)
+    if knowledge is Knowledge.KNOWN:
+        return Outcome.KEPT_EARLIER if position else Outcome.KEPT_KNOWN, None
+    if position + 1 == len(way):
+        return Outcome.KEPT_UNKNOWN, None
+    return Outcome.PASSED_ON, way[position + 1]
