@@ -321,6 +321,9 @@ class KeepalivedDocument(Struct, kw_only=True):
     advert_interval_s: float
     takeover_s: float
     data_plane: str
+    """the pin of its link"""
+    check: str
+    """the command that succeeds while its program is attached"""
     instances: list[VrrpInstance]
 
 
