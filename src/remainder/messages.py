@@ -19,6 +19,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "libbpf-missing": "libbpf.so.1 is not installed",
     "bpffs-missing": "the BPF file system is not mounted and cannot be mounted",
     "node-runs-already": "another process runs this node",
+    "run-folder-unsafe": "somebody else could write to the folder of state files",
     "interface-not-given": "neither the file nor --interface names an interface",
     "interface-missing": "this host has no such interface",
     "xdp-in-use": "another XDP program is attached to the interface",
@@ -36,6 +37,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     # looking
     "nothing-runs": "no data plane of that node on this host",
     "data-plane-missing": "a state file without a data plane",
+    "state-unreadable": "a state file that is broken, or of another version",
     "host-unready": "`check --strict`: this host lacks something",
     "answers-differ": "`agree`: a node would answer differently from the file",
     "slots-uncovered": "`agree`: slots of a cluster that no member keeps",
