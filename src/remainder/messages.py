@@ -40,6 +40,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "state-unreadable": "a state file that is broken, or of another version",
     "host-unready": "`check --strict`: this host lacks something",
     "answers-differ": "`agree`: a node would answer differently from the file",
+    "nodes-not-compared": "`agree`: a node could not be read, so nothing is known of its answers",
     "slots-uncovered": "`agree`: slots of a cluster that no member keeps",
     "program-wrong": "`where --kernel`: the XDP program disagrees with the reference model",
     "results-invalid": "`bench`: something spoilt the measurement",

@@ -26,6 +26,7 @@ from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
 from remainder.lint.both_ways import partings
 from remainder.lint.skew import Skew, skews
 from remainder.plan import Plan, PlannedChoice, make_plan
+from remainder.printable import printable_lines
 from remainder.sources.file import load
 
 
@@ -164,7 +165,7 @@ def _text(
         lines += [
             f"  {'ok' if item['met'] else 'NO'}  {item['need']}: {item['detail']}" for item in host
         ]
-    return "\n".join(lines)
+    return printable_lines(lines)
 
 
 _OWNERS = {"service": "server", "cluster": "member", "return_path": "router"}

@@ -293,8 +293,11 @@ class AgreeDocument(Struct, kw_only=True):
 
     version: Version = 1
     agree: bool
+    """every node could be compared, and answers like the file"""
     nodes: list[ComparedNode]
     clusters: list[CoveredCluster]
+    unreadable: list[UnreadableNode] = []
+    """nodes that could not be compared"""
 
 
 class VrrpInstance(Struct, kw_only=True):

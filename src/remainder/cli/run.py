@@ -22,6 +22,7 @@ from remainder.kernel.netlink import Interface
 from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
 from remainder.plan import Plan
+from remainder.printable import printable
 from remainder.roles import ROLES
 from remainder.roles.loop import serve
 from remainder.roles.node import RunningNode
@@ -90,12 +91,12 @@ def _ready(running: RunningNode, started_s: float) -> None:
 
 def _say(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):  # a closed terminal or pipe must not stop a balancer
-        print(with_id(line, id), flush=True)
+        print(printable(with_id(line, id)), flush=True)
 
 
 def _warn(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):
-        print(f"warning: {with_id(line, id)}", file=sys.stderr, flush=True)
+        print(f"warning: {printable(with_id(line, id))}", file=sys.stderr, flush=True)
 
 
 class _Diagnosis:
