@@ -2,7 +2,8 @@
 
 Fenced blocks, by the words behind the fence:
 
-- ``toml``: a file that is valid; without a [[service]] it gets that of examples/web.toml.
+- ``toml``: a file that is valid; without a [[service]] it gets that of examples/web.toml, unless
+  it needs none.
 - ``toml wrong``: a file that is refused, with the sentence in the next block, a ``text``.
 - ``console``: what follows ``$ remainder check --no-host``, ``where`` or ``schema`` is compared
   line by line, in the folder examples; a line ``…`` stands for any lines.
@@ -27,7 +28,7 @@ import pytest
 
 import remainder
 from remainder.cli import CHANGE, LOOK, group
-from remainder.plan import make_plan
+from remainder.fleet import tiers_of
 from remainder.sources.file import load, loads
 from tests.docs.pages import (
     EXAMPLES,
@@ -51,7 +52,7 @@ ENVIRONMENT: Final = os.environ | {
 
 def whole(text: str) -> str:
     """A file, where only a part of one is shown."""
-    if "[[service]]" in text:
+    if "[[service]]" in text or re.search("^others *= true", text, re.MULTILINE):
         return text
     web = (EXAMPLES / "web.toml").read_text(encoding="utf-8")
     return text + web[web.index("[[service]]") :]
@@ -61,7 +62,10 @@ def whole(text: str) -> str:
 def test_a_file_on_a_page_is_valid(block: Block, tmp_path: Path) -> None:
     (tmp_path / "remainder.secret").write_text("5ca1ab1e0ddba11c0ffee0ddba11ca75\n")
 
-    assert make_plan(loads(whole(block.text), folder=tmp_path)).choices
+    tiers = tiers_of(loads(whole(block.text), folder=tmp_path))
+
+    assert tiers
+    assert all(tier.plan.choices for tier in tiers)
 
 
 WRONG: Final = [
@@ -83,7 +87,10 @@ def test_a_wrong_file_on_a_page_is_refused_as_it_says(block: Block, sentence: Bl
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=name_of)
 def test_an_example_is_valid(path: Path) -> None:
-    assert make_plan(load(path)).choices
+    tiers = tiers_of(load(path))
+
+    assert tiers
+    assert all(tier.plan.choices for tier in tiers)
     assert 0 == run("check", "--no-host", path.name).returncode
 
 

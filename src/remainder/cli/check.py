@@ -108,7 +108,7 @@ def _document(
     warnings: list[str],
 ) -> CheckDocument:
     return CheckDocument(
-        fingerprint=plan.fingerprint,
+        fingerprint=_fingerprint(plan, tiers),
         services=[
             CheckedService(
                 name=planned.name,
@@ -186,5 +186,5 @@ def _count(plan: Plan, tiers: list[Tier]) -> str:
 
 
 def _fingerprint(plan: Plan, tiers: list[Tier]) -> str:
-    """The balancer's; if the file has no service, that of its first cluster."""
+    """The balancer's; if the file has no service, that of its first cluster or return path."""
     return plan.fingerprint if plan.choices else tiers[0].plan.fingerprint

@@ -442,12 +442,12 @@ MISTAKES: list[tuple[str, str, str]] = [
         'interface = "eth0"\n[[balancer]]\nname = "lb1"\ninterface = "eth1"\n',
         "shop.toml:36: balancer[1].name: duplicate name 'lb1'; names must be unique within the list",
     ),
-    (SHOP, "", "shop.toml: no [[service]] and no [[cluster]]; add one"),
-    (SHOP, "# nothing\n", "shop.toml: no [[service]] and no [[cluster]]; add one"),
+    (SHOP, "", "shop.toml: no [[service]], [[cluster]] or [[return_path]]; add one"),
+    (SHOP, "# nothing\n", "shop.toml: no [[service]], [[cluster]] or [[return_path]]; add one"),
     (
         SHOP,
         "service = []\n",
-        "shop.toml: no [[service]] and no [[cluster]]; add one",
+        "shop.toml: no [[service]], [[cluster]] or [[return_path]]; add one",
     ),
     (
         SHOP,

@@ -74,7 +74,7 @@ def test_an_empty_file_is_told_what_to_add(tmp_path: Path, content: bytes) -> No
     with pytest.raises(ConfigError) as caught:
         load(path)
 
-    assert f"{path}: no [[service]] and no [[cluster]]; add one" == str(caught.value)
+    assert f"{path}: no [[service]], [[cluster]] or [[return_path]]; add one" == str(caught.value)
 
 
 def test_the_mark_that_windows_editors_put_first_does_not_matter(tmp_path: Path) -> None:
