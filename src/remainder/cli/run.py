@@ -21,6 +21,7 @@ from remainder.kernel import netlink
 from remainder.kernel.netlink import Interface
 from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
+from remainder.observe.notify import Notify
 from remainder.plan import Plan
 from remainder.printable import printable
 from remainder.roles import ROLES
@@ -56,6 +57,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             f"try `{sudo()}`",
             id="needs-root",
         )
+    notify = Notify.from_environment()
     wanted = Wanted(file=file, node=node, interface=interface, mode=mode, say=_say, warn=_warn)
     started_s = time.monotonic()
     with state.sole_writer(node):
@@ -68,7 +70,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             _ready(running, started_s)
             diagnosis.look()
 
-        serve(running, ready=ready, published=diagnosis.look)
+        serve(running, ready=ready, published=diagnosis.look, notify=notify)
         if keep:
             _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:

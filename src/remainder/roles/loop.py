@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
 from remainder.kernel.netlink import Gone, Interface
+from remainder.observe.notify import Notify
 from remainder.roles import notes
 from remainder.roles.node import RunningNode
 
@@ -33,11 +34,19 @@ class Request(enum.Enum):
     STOP = "SIGTERM or Ctrl-C"
 
 
-def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[], None]) -> None:
+def serve(
+    node: RunningNode,
+    *,
+    ready: Callable[[], None],
+    published: Callable[[], None],
+    notify: Notify | None = None,
+) -> None:
     """Follow the file and the segment until SIGTERM or Ctrl-C; then return.
 
     ``ready`` is called when nothing can be missed any more, ``published`` after each new file.
+    ``notify`` is the service manager, which is told of both.
     """
+    notify = notify or Notify()
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -50,14 +59,18 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
     try:
         _look_again(node)
         ready()
+        notify.status(_status(node))
+        notify.ready()
         looked_s = tried_s = 0.0
         refusal: str | None = None
         while True:
+            notify.watchdog()
             if time.monotonic() - looked_s >= LOOK_S:
                 node.look_for_losses()
                 changed = node.source.changed()
                 if changed or (refusal is not None and time.monotonic() - tried_s >= AGAIN_S):
                     refusal = _reload(node, published, said=None if changed else refusal)
+                    notify.status(_status(node))
                     tried_s = time.monotonic()
                 looked_s = time.monotonic()
             try:
@@ -65,9 +78,13 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
             except queue.Empty:
                 continue
             if event is Request.STOP:
+                notify.stopping()
                 return
             if event is Request.RELOAD or _handle(node, event) is Request.RELOAD:
+                notify.reloading()
                 refusal, tried_s = _reload(node, published), time.monotonic()
+                notify.status(_status(node))
+                notify.ready()
     finally:
         monitor.close()
 
@@ -93,6 +110,16 @@ def _handle(node: RunningNode, event: Any) -> Request | None:
             if ifindex == role.interface.index:
                 role.neighbour_changed(neighbour)
     return None
+
+
+def _status(node: RunningNode) -> str:
+    """What the service manager shows beside the process."""
+    running = ", ".join(
+        f"{role.role} on {role.interface.name}, tables {role.plan.fingerprint[:12]}"
+        for role in node.roles
+    )
+    refused = next((role.refused.sentence for role in node.roles if role.refused), None)
+    return f"file rejected, still running the previous one: {refused}" if refused else running
 
 
 def _look_again(node: RunningNode) -> None:
