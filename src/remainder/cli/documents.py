@@ -201,6 +201,7 @@ class Fingerprints(Struct, kw_only=True):
     """SHA-256, in hexadecimal."""
 
     file: str
+    """of a file with the secret in it: keyed with the secret"""
     tables: str
     """equal on two nodes if and only if they give equal answers"""
     program: str

@@ -7,7 +7,6 @@ omitted if it is unknown.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import stat
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import tomli
 
 from remainder.config import Config
 from remainder.errors import ConfigError
+from remainder.secrecy import fingerprint_of
 from remainder.sources.lines import Place, lines_of
 from remainder.sources.words import EXAMPLES, EXPECTED, SECTIONS
 from remainder.validation import validate
@@ -34,7 +34,7 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.fingerprint = ""  # of the file that was loaded last (SHA-256, hexadecimal)
+        self.fingerprint = ""  # of the file that was loaded last, see secrecy.py
         self._followed = [path]
         self._seen: list[tuple[int, ...]] = []
         self._latest: list[tuple[int, ...]] = []
@@ -49,7 +49,8 @@ class Source:
         if config.secret_file is not None:
             self._followed.append(self.path.parent / config.secret_file)
         self._seen = self._look() if len(self._seen) != len(self._followed) else self._seen
-        self.fingerprint = hashlib.sha256(content).hexdigest()
+        stands_in_it = config.secret if config.secret_file is None else None
+        self.fingerprint = fingerprint_of(content, stands_in_it)
         return config
 
     def changed(self) -> bool:
