@@ -31,6 +31,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "server-unresolved": "a server does not answer ARP or neighbour discovery",
     "server-lacks-vip": "a server does not answer a ping of its VIP",
     "file-rejected": "the changed file is wrong, the previous one stays in use",
+    "secret-exposed": "every user of the host can read the secret",
     "restart-needed": "the changed file needs a restart of `remainder run`",
     "interface-gone": "the interface disappeared, so the process ends",
     "l2-multicast-accepted": "a stopped member would take other members' UDP packets",

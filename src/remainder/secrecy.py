@@ -24,7 +24,7 @@ FEWEST_DIFFERENT_BYTES: Final = 8
 
 SAMPLES: Final = frozenset(
     {
-        "5ca1ab1e0ddba11c0ffee0ddba11ca75",  # this manual's, until version 0.1
+        "5ca1ab1e0ddba11c0ffee0ddba11ca75",  # this manual's, once
         "2b7e151628aed2a6abf7158809cf4f3c",  # FIPS 197's
         "0123456789abcdeffedcba9876543210",
         "deadbeefcafebabedeadbeefcafebabe",
@@ -52,10 +52,10 @@ def weakness(secret: bytes) -> str | None:
         return "is all zeros"
     if secret.hex() in SAMPLES:
         return "is one that is printed in a manual"
-    if len({(after - before) % 256 for before, after in pairwise(secret)}) == 1:
-        return "is a plain row of numbers"
     if secret in (secret + secret)[1:-1]:
         return "repeats itself"
+    if len({(after - before) % 256 for before, after in pairwise(secret)}) == 1:
+        return "is a plain row of numbers"
     if len(set(secret)) < FEWEST_DIFFERENT_BYTES:
         return f"has only {len(set(secret))} different bytes"
     return None

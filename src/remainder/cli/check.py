@@ -27,7 +27,7 @@ from remainder.lint.both_ways import partings
 from remainder.lint.skew import Skew, skews
 from remainder.plan import Plan, PlannedChoice, make_plan
 from remainder.printable import printable_lines
-from remainder.sources.file import load
+from remainder.sources.file import exposed, load
 
 
 @click.command(name="check")
@@ -59,12 +59,14 @@ def command(
         raise
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
     found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
-    parted = [parting.sentence for parting in partings(config)]
+    warnings = [parting.sentence for parting in partings(config)]
+    if (readable := exposed(file, config)) is not None:
+        warnings.append(readable)
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
-        show(_document(plan, tiers, found, host=host, warnings=parted))
+        show(_document(plan, tiers, found, host=host, warnings=warnings))
     else:
-        click.echo(_text(file, plan, tiers, found, host=host, warnings=parted))
+        click.echo(_text(file, plan, tiers, found, host=host, warnings=warnings))
     missing = [item["need"] for item in host if not item["met"]]
     if strict and missing:
         raise HostError(

@@ -65,12 +65,18 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
         for line in _unassigned_vips(running):
             _say(line, id="vip-not-here")
         diagnosis = _Diagnosis(running)
+        exposure = _Exposure(running)
+        exposure.look()
 
         def ready() -> None:
             _ready(running, started_s)
             diagnosis.look()
 
-        serve(running, ready=ready, published=diagnosis.look, notify=notify)
+        def published() -> None:
+            diagnosis.look()
+            exposure.look()
+
+        serve(running, ready=ready, published=published, notify=notify)
         if keep:
             _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:
@@ -118,6 +124,20 @@ class _Diagnosis:
                     what = (role.plan, role.interface, macs, self._asked)
                     threading.Thread(target=_diagnose, args=what, daemon=True).start()
                 self._asked = found
+
+
+class _Exposure:
+    """Warns of a secret that everybody on this host can read, once for each way."""
+
+    def __init__(self, running: RunningNode) -> None:
+        self._source = running.source
+        self._told: str | None = None
+
+    def look(self) -> None:
+        """After each file that was taken."""
+        if self._source.exposed is not None and self._source.exposed != self._told:
+            _warn(self._source.exposed, id="secret-exposed")
+        self._told = self._source.exposed
 
 
 def _diagnose(
