@@ -59,10 +59,10 @@ def test_a_manager_is_told_of_start_reload_refusal_and_stop(
     turns = iter([[web(1, 2), balancer()], [web(1, 2), "nonsense"], [web(1), balancer()]])
 
     class Turning(Notify):
-        """Before each wait for an event, the next file or the end comes."""
+        """Whenever it is ready, the next file or the end comes."""
 
-        def watchdog(self) -> None:
-            super().watchdog()
+        def ready(self) -> None:
+            super().ready()
             sections = next(turns, None)
             if sections is not None:
                 machine.write(*sections)
