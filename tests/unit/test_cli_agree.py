@@ -78,6 +78,14 @@ def test_a_node_that_could_not_be_read_beside_one_that_agrees_is_no_agreement(
         assert [True] == [node["agrees"] for node in told["nodes"]]
 
 
+def test_a_node_whose_program_is_detached_does_not_agree(tmp_path: Path) -> None:
+    """Its tables are right, and no packet meets them."""
+    result = run("agree", str(FLEET), saved(tmp_path, status(lb1(attached=False))))
+
+    assert isinstance(result.exception, HostError)
+    assert "lb1 (balancer): its data plane is not attached" in str(result.exception)
+
+
 def test_a_node_that_is_left_out_by_name_need_not_be_readable(tmp_path: Path) -> None:
     path = saved(tmp_path, status(lb1(), unreadable=[LOST]))
 

@@ -21,7 +21,7 @@ from remainder.config import Config
 from remainder.errors import ConfigError, Disagreement, HostError
 from remainder.fleet import member_plan, return_plan
 from remainder.observe.agreement import Comparison, Coverage, compare, coverage
-from remainder.observe.told import MAX_BYTES, Reports, read_reports
+from remainder.observe.told import MAX_BYTES, Reports, read_reports, sorted_out
 from remainder.plan import Plan, make_plan
 from remainder.printable import printable, printable_lines, printable_name
 from remainder.sources.file import load
@@ -128,10 +128,7 @@ def _told(reports: tuple[str, ...]) -> Reports:
                 "nothing runs on this host; pass the output of `remainder status --json` "
                 "from other nodes",
             )
-        return Reports(
-            [report for report in found if "error" not in report],
-            [report for report in found if "error" in report],
-        )
+        return sorted_out(found)
     told = Reports([], [])
     for name in reports:
         try:

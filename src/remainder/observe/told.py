@@ -6,7 +6,7 @@ in, the answer is such reports or a ConfigError of one sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -69,6 +69,7 @@ class ToldNode(Struct, frozen=True, kw_only=True):
 
     node: _Name
     role: Role
+    attached: bool = True
     fingerprint: ToldFingerprint
     services: Annotated[list[ToldService], Meta(min_length=1)]
 
@@ -94,6 +95,21 @@ class Reports(NamedTuple):
 
     nodes: list[Mapping[str, Any]]
     unreadable: list[Mapping[str, Any]]
+
+
+def sorted_out(reports: Iterable[Mapping[str, Any]]) -> Reports:
+    """Reports of a host, by whether there is something to compare."""
+    found = Reports([], [])
+    for report in reports:
+        if "error" in report:
+            found.unreadable.append(report)
+        elif not report.get("attached", True):
+            error = "its data plane is not attached, so no packet meets it"
+            plain = {"node": report["node"], "role": report["role"], "error": error}
+            found.unreadable.append(plain)
+        else:
+            found.nodes.append(report)
+    return found
 
 
 def read_reports(name: str, content: bytes | str) -> Reports:
@@ -123,10 +139,7 @@ def read_reports(name: str, content: bytes | str) -> Reports:
         ) from None
     for node in status.nodes:
         _check_node(f"{name}: node {node.node}", node)
-    return Reports(
-        [msgspec.to_builtins(node) for node in status.nodes],
-        [msgspec.to_builtins(node) for node in status.unreadable],
-    )
+    return sorted_out(msgspec.to_builtins([*status.nodes, *status.unreadable]))
 
 
 def _check_node(where: str, node: ToldNode) -> None:
