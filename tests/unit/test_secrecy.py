@@ -6,7 +6,9 @@ import hashlib
 import json
 import re
 import secrets
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -135,6 +137,14 @@ def test_the_manual_prints_no_secret_that_would_be_taken() -> None:
     assert loads(SHOP).secret is not None
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Where every user may look, as in /etc; pytest's own folders are private."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 def written(folder: Path, *, beside: bool, mode: int) -> tuple[Path, Path]:
     """(file, the file that its secret stands in)"""
     path, secret = folder / "r.toml", folder / "secret"
@@ -149,9 +159,9 @@ def written(folder: Path, *, beside: bool, mode: int) -> tuple[Path, Path]:
 @pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize("mode", [0o644, 0o604])
 def test_a_secret_that_everybody_can_read_is_warned_of(
-    tmp_path: Path, mode: int, *, beside: bool
+    open_folder: Path, mode: int, *, beside: bool
 ) -> None:
-    path, place = written(tmp_path, beside=beside, mode=mode)
+    path, place = written(open_folder, beside=beside, mode=mode)
     source = Source(path)
     source.load()
 
@@ -168,8 +178,10 @@ def test_a_secret_that_everybody_can_read_is_warned_of(
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_a_secret_that_others_cannot_read_is_not_warned_of(tmp_path: Path, *, beside: bool) -> None:
-    path, _ = written(tmp_path, beside=beside, mode=0o640)
+def test_a_secret_that_others_cannot_read_is_not_warned_of(
+    open_folder: Path, *, beside: bool
+) -> None:
+    path, _ = written(open_folder, beside=beside, mode=0o640)
 
     assert exposed(path, load(path)) is None
     assert (
@@ -178,8 +190,15 @@ def test_a_secret_that_others_cannot_read_is_not_warned_of(tmp_path: Path, *, be
     )
 
 
-def test_a_file_without_a_secret_may_be_read_by_all(tmp_path: Path) -> None:
-    path = tmp_path / "r.toml"
+def test_a_secret_in_a_folder_that_others_cannot_enter_is_not_warned_of(open_folder: Path) -> None:
+    path, _ = written(open_folder, beside=True, mode=0o644)
+    open_folder.chmod(0o750)
+
+    assert exposed(path, load(path)) is None
+
+
+def test_a_file_without_a_secret_may_be_read_by_all(open_folder: Path) -> None:
+    path = open_folder / "r.toml"
     path.write_text((EXAMPLES / "web.toml").read_text())
     path.chmod(0o644)
 
@@ -187,9 +206,9 @@ def test_a_file_without_a_secret_may_be_read_by_all(tmp_path: Path) -> None:
 
 
 def test_a_running_node_warns_once_of_each_way_that_a_secret_is_exposed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    open_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path, place = written(tmp_path, beside=True, mode=0o644)
+    path, place = written(open_folder, beside=True, mode=0o644)
     source = Source(path)
     running = SimpleNamespace(source=source)
     exposure = _Exposure(cast(RunningNode, running))

@@ -20,7 +20,7 @@ import tomli
 
 from remainder.config import Config
 from remainder.errors import ConfigError
-from remainder.secrecy import fingerprint_of, weakness
+from remainder.secrecy import fingerprint_of, stretched, weakness
 from remainder.sources.lines import Place, lines_of
 from remainder.sources.words import EXAMPLES, EXPECTED, SECTIONS
 from remainder.validation import validate
@@ -51,6 +51,8 @@ class Source:
         if config.secret_file is not None:
             self._followed.append(self.path.parent / config.secret_file)
         self._seen = self._look() if len(self._seen) != len(self._followed) else self._seen
+        if config.secret is not None:
+            stretched(config.secret)  # slow, once; this is read aside, later ones would wait for it
         stands_in_it = config.secret if config.secret_file is None else None
         self.fingerprint = fingerprint_of(content, stands_in_it)
         self.exposed = exposed(self.path, config)
@@ -93,10 +95,12 @@ def exposed(path: Path, config: Config) -> str | None:
         return None
     where = path if config.secret_file is None else path.parent / config.secret_file
     try:
-        mode = stat.S_IMODE(where.stat().st_mode)
+        whole = where.resolve(strict=True)
+        mode = stat.S_IMODE(whole.stat().st_mode)
+        is_reached = all(folder.stat().st_mode & stat.S_IXOTH for folder in whole.parents)
     except OSError:
         return None
-    if not mode & stat.S_IROTH:
+    if not mode & stat.S_IROTH or not is_reached:
         return None
     cure = f"chmod o-r {shlex.quote(str(where))}"
     return f"every user of this host can read the secret in {where} (mode {mode:04o}); run: {cure}"
