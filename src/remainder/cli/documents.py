@@ -201,6 +201,7 @@ class Fingerprints(Struct, kw_only=True):
     """SHA-256, in hexadecimal."""
 
     file: str
+    """of a file with the secret in it: keyed with the secret"""
     tables: str
     """equal on two nodes if and only if they give equal answers"""
     program: str
@@ -295,8 +296,11 @@ class AgreeDocument(Struct, kw_only=True):
 
     version: Version = 1
     agree: bool
+    """every node could be compared, and answers like the file"""
     nodes: list[ComparedNode]
     clusters: list[CoveredCluster]
+    unreadable: list[UnreadableNode] = []
+    """nodes that could not be compared"""
 
 
 class VrrpInstance(Struct, kw_only=True):

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
 from remainder.kernel.monitor import Learned, Touched
+from remainder.observe.notify import Notify
 from remainder.roles import notes
 from remainder.roles.node import Read, RunningNode, sentence_of
 
@@ -59,11 +60,19 @@ def before_start() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[], None]) -> None:
+def serve(
+    node: RunningNode,
+    *,
+    ready: Callable[[], None],
+    published: Callable[[], None],
+    notify: Notify | None = None,
+) -> None:
     """Follow the file and the host until SIGTERM or Ctrl-C; then return.
 
     ``ready`` is called when nothing can be missed any more, ``published`` after each new file.
+    ``notify`` is the service manager, which hears of both.
     """
+    notify = notify or Notify()
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -74,10 +83,13 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
         signal.signal(number, on_signal)
     monitor = node.host.watch(events)
     try:
-        loop = Loop(node, events, published)
+        loop = Loop(node, events, published, notify)
         loop.look()
         ready()
+        notify.status(_status(node))
+        notify.ready()
         loop.run()
+        notify.stopping()
     finally:
         monitor.close()
 
@@ -89,6 +101,7 @@ class Loop:
     node: RunningNode
     events: queue.SimpleQueue[Any]
     published: Callable[[], None]
+    notify: Notify = field(default_factory=Notify)
     touched: bool = False
     """Something has happened that a look may find."""
     mended: int = 0
@@ -110,6 +123,8 @@ class Loop:
         """Until it is asked to stop."""
         while True:
             self.passes()
+            self.notify.status(_status(self.node))
+            self.notify.watchdog()
             try:
                 event = self.events.get(timeout=LOOK_S)
             except queue.Empty:
@@ -156,6 +171,8 @@ class Loop:
             case _FileRead():
                 self.reading = False
                 self._publish(event.result)
+                self.notify.status(_status(self.node))
+                self.notify.ready()
                 if self.asked_again:
                     self.asked_again = False
                     self._read()
@@ -182,6 +199,7 @@ class Loop:
             self.asked_again = True
             return
         self.reading = True
+        self.notify.reloading()
         try:
             threading.Thread(target=self._read_aside, name="file", daemon=True).start()
         except RuntimeError:  # no thread to be had
@@ -223,3 +241,16 @@ class Loop:
                     f"{role.plan.fingerprint[:12]}, publication {role.published})"
                 )
             self.published()
+
+
+def _status(node: RunningNode) -> str:
+    """What the service manager shows beside the process."""
+    running = ", ".join(
+        f"{role.role} on {role.interface.name}, tables {role.plan.fingerprint[:12]}"
+        for role in node.roles
+    )
+    trouble = next((role.trouble for role in node.roles if role.trouble), None)
+    refused = next((role.refused.sentence for role in node.roles if role.refused), None)
+    if trouble is not None:
+        return f"the host refuses: {trouble}; trying again"
+    return f"file rejected, still running the previous one: {refused}" if refused else running
