@@ -67,7 +67,7 @@ def _ips(*texts: str) -> list[Address]:
 
 VIPS: Final = {
     4: _ips("203.0.113.10", "203.0.113.11", "255.255.255.254", "1.0.0.0"),
-    6: _ips("2001:db8::10", "2001:db8::11", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "fe80::1:0"),
+    6: _ips("2001:db8::10", "2001:db8::11", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "fec0::1:0"),
 }
 SERVERS: Final[Mapping[int, Sequence[Address]]] = {
     4: [IPv4Address("192.0.2.10") + number for number in range(8)],
