@@ -11,10 +11,15 @@ from remainder.errors import ConfigError
 from remainder.link import check_cluster_mac, check_vip, is_interface_name
 
 
-def cluster(**changed: str) -> Cluster:
-    fields = {"name": "c", "address": "203.0.113.30", "key": "src_ip", "table": "modulo"}
-    members = [Member(name="m1", interface="eth0")]
-    return Cluster(**{**fields, **changed}, members=members)
+def cluster(*, address: str = "203.0.113.30", mac: str = "03:00:5e:52:4d:44") -> Cluster:
+    return Cluster(
+        name="c",
+        address=address,
+        key="src_ip",
+        table="modulo",
+        members=[Member(name="m1", interface="eth0")],
+        mac=mac,
+    )
 
 
 @pytest.mark.parametrize("name", ["eth0", "a" * 15, "eth0.5", "...", "-", "bond_0", "wg@x"])

@@ -14,15 +14,14 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Final
 
-from remainder.flow import Address, Flow, address_of, mac_of
+from remainder.flow import EXTENSION_HEADERS, Address, Flow, address_of, mac_of
 from remainder.outcome import Outcome
-from remainder.plan import Plan, PlannedChoice, Role
+from remainder.plan import Plan, PlannedChoice, Role, is_one_machine
 from remainder.reference.neighbour import told_neighbour
 from remainder.reference.parse import (
     ECHO_REPLY,
     ECHO_REQUEST,
     ETHERNET_BYTES,
-    EXTENSION_HEADERS,
     ICMP_OF,
     IP_BYTES,
     IPV4,
@@ -36,8 +35,6 @@ from remainder.reference.parse import (
 )
 
 ECHO_TTL: Final = 64
-UNICAST_FIRST_BYTES: Final = range(1, 224)
-"""of IPv4 addresses"""
 
 
 @dataclass(frozen=True)
@@ -202,8 +199,10 @@ def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
         return Result(Outcome.NO_SERVICE)
     planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
     if what.is_fragment and not _is_forwarded_fragment(planned, flow):
-        return _stopped_fragment(plan, planned, flow)
-    if not _names_protocol(planned) and _is_answerable_echo(frame, ip):
+        large_ping = _is_part_of_a_ping(what) and not _names_protocol(planned)
+        stopped = _stopped_fragment(plan, planned, flow)
+        return Result(Outcome.ECHO_TOO_LARGE) if large_ping else stopped
+    if not _names_protocol(planned) and _is_answerable_echo(plan, frame, ip):
         return Result(Outcome.ECHO_ANSWERED, _echo_reply(frame, ip))
     if planned is None:
         return Result(Outcome.NO_SERVICE)
@@ -241,20 +240,21 @@ def _names_protocol(planned: PlannedChoice | None) -> bool:
     return planned is not None and planned.choice.match.protocol is not None
 
 
-def _is_answerable_echo(frame: bytes, ip: Ip) -> bool:
-    """Section 8: an echo request, whole and plain, from one machine."""
+def _is_part_of_a_ping(what: Packet) -> bool:
+    """Section 8: a fragment of ICMP, which carries little else that is so large."""
+    return not what.is_error and what.ip.protocol == ICMP_OF[what.ip.version]
+
+
+def _is_answerable_echo(plan: Plan, frame: bytes, ip: Ip) -> bool:
+    """Section 8: an echo request, whole and plain, from one other machine."""
     is_plain = not ip.is_fragment and ip.payload_at - ip.at == IP_BYTES[ip.version]
     if not is_plain or ip.protocol != ICMP_OF[ip.version]:
         return False
     kind, code = frame[ip.payload_at], frame[ip.payload_at + 1]
-    return kind == ECHO_REQUEST[ip.version] and code == 0 and _is_unicast(ip.source)
-
-
-def _is_unicast(address: Address) -> bool:
-    first_byte = address.packed[0]
-    if address.version == IPV4:
-        return first_byte in UNICAST_FIRST_BYTES
-    return first_byte != 0xFF and not address.is_unspecified
+    if kind != ECHO_REQUEST[ip.version] or code != 0:
+        return False
+    asked_by_a_group = frame[6] & 1
+    return not asked_by_a_group and ip.source not in plan.vips and is_one_machine(ip.source)
 
 
 def _echo_reply(frame: bytes, ip: Ip) -> bytes:
