@@ -163,6 +163,10 @@ class _Envelope:
     """another one than the packet's"""
 
 
+SECOND_MAC: Final = build.mac(0x2222)
+THIRD_MAC: Final = build.mac(0x3333)
+"""Other addresses of the balancer's machine, as tests/strategies.py draws them."""
+
 _ENVELOPES: Final = [
     *[_Envelope()] * 70,
     *[_Envelope(vlans=((build.VLAN, 5),))] * 8,
@@ -171,6 +175,9 @@ _ENVELOPES: Final = [
     *(_Envelope(ethertype=kind) for kind in (build.ARP, build.IPV4, build.IPV6, build.VLAN)),
     *(_Envelope(dst=mac) for mac in (b"\xff" * 6, bytes.fromhex("01005e000001"), build.ROUTER)),
     *[_Envelope(src=b"\xff" * 6)] * 3,
+    *[_Envelope(dst=SECOND_MAC), _Envelope(dst=THIRD_MAC)] * 4,
+    _Envelope(dst=bytes(6)),
+    _Envelope(dst=THIRD_MAC, vlans=((build.VLAN, 5),)),
 ]
 
 

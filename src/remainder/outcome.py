@@ -127,3 +127,8 @@ class Outcome(enum.StrEnum):
         "pass",
         "Normal in small numbers: a ping of a VIP larger than one frame, passed in fragments.",
     )
+    OTHER_OWN_MAC = (
+        "other_own_mac",
+        "pass",
+        "Never normal: a frame for a VIP, sent to a MAC address of another interface here.",
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
 from remainder.kernel.pins import Attached
 from remainder.kernel.tables import Tables
 from remainder.plan import Plan, Role
@@ -56,6 +57,11 @@ class BpfPlane:
         """One aligned store."""
         if self.tables is not None:
             self.tables.set_own_mac(mac)
+
+    def set_own_macs(self, own: OwnMacs) -> None:
+        """A store for each."""
+        if self.tables is not None:
+            self.tables.set_own_macs(own)
 
     def close(self) -> None:
         """Pins keep what runs."""

@@ -19,7 +19,9 @@ from typing import Any, Literal
 from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName, allocate_counters
+from remainder.kernel.links import Link
 from remainder.kernel.netlink import Interface, Neighbour
+from remainder.kernel.own_macs import OwnMacs
 from remainder.kernel.plane import Plane, Prepared, Wish
 from remainder.messages import Warn
 from remainder.plan import Plan, Role
@@ -39,6 +41,7 @@ class FakeLink:
     addresses: set[Address] = field(default_factory=set)
     heard: set[bytes] = field(default_factory=set)
     offloads: tuple[str, ...] = ()
+    about: dict[str, int] = field(default_factory=dict)  # what else `links` says of it
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Met:
     mode: str
     macs: dict[Address, bytes]
     own_mac: bytes
+    own_macs: OwnMacs
     numbers: dict[OwnerName, int]
     code: str
     programs: int = 1
@@ -73,10 +77,9 @@ class FakeKernel:
         self, name: str, *addresses: IPv4Interface | IPv6Interface, kind: str | None = None
     ) -> FakeLink:
         """Add an interface, up, with these addresses."""
-        index = len(self.links) + 1
         made = FakeLink(
             Interface(
-                index=index,
+                index=(index := len(self.links) + 1),
                 name=name,
                 mac=b"\x02\x00\x00\x00\x00" + bytes([index]),
                 mtu=1500,
@@ -118,6 +121,14 @@ class FakeHost:
             names = ", ".join(sorted(self.kernel.links))
             raise HostError(f"no interface named {name!r} on this host, which has {names}")
         return self.kernel.links[name].interface
+
+    def links(self) -> Collection[Link]:
+        """All of them."""
+        return [
+            Link(one.index, one.name, one.mac, one.kind, frozenset(link.addresses), **link.about)
+            for link in self.kernel.links.values()
+            for one in [link.interface]
+        ]
 
     def networks_on(self, index: int) -> Collection[IPv4Network | IPv6Network]:
         """Those of its addresses."""
@@ -266,6 +277,10 @@ class FakePlane:
         """At once."""
         self.met.own_mac = mac
 
+    def set_own_macs(self, own: OwnMacs) -> None:
+        """At once."""
+        self.met.own_macs = own
+
     def close(self) -> None:
         """What is met stays."""
         self.is_open = False
@@ -347,6 +362,7 @@ class FakePlanes:
             mode=mode,
             macs=dict(wish.macs),
             own_mac=wish.interface.mac,
+            own_macs=wish.own_macs,
             numbers=numbers,
             code=before.code if in_place and before is not None else self.kernel.code,
             programs=1 if before is None else before.programs + (not in_place),

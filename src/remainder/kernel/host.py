@@ -12,7 +12,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 
 from remainder.flow import Address
-from remainder.kernel import card, netlink, sysctl
+from remainder.kernel import card, links, netlink, sysctl
+from remainder.kernel.links import Link
 from remainder.kernel.netlink import Interface, Monitor, Neighbour
 
 
@@ -28,6 +29,9 @@ class Host(Protocol):
 
     def interface(self, name: str, /) -> Interface:
         """An interface as it is now."""
+
+    def links(self) -> Collection[Link]:
+        """Every Ethernet interface, and what stands on it."""
 
     def networks_on(self, index: int, /) -> Collection[IPv4Network | IPv6Network]:
         """The ranges of an interface's segment."""
@@ -79,6 +83,7 @@ class LinuxHost:
     """This machine, in the network namespace of the calling thread."""
 
     interface = staticmethod(netlink.interface)
+    links = staticmethod(links.links)
     networks_on = staticmethod(netlink.networks_on)
     off_link = staticmethod(netlink.off_link)
     neighbours = staticmethod(netlink.neighbours)

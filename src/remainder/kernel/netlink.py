@@ -28,7 +28,7 @@ from remainder.flow import Address
 _VALID: Final = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
 _NTF_USE: Final = 0x01
 _EXT_MANAGED: Final = 0x01
-_GROUPS: Final = 0x1 | 0x4  # RTMGRP_LINK | RTMGRP_NEIGH
+_GROUPS: Final = 0x1 | 0x4 | 0x10 | 0x100  # RTMGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV6_IFADDR
 _IFF_PROMISC: Final = 0x100
 _SIOCADDMULTI: Final = 0x8931
 _SIOCDELMULTI: Final = 0x8932
@@ -309,11 +309,18 @@ class Gone:
     index: int
 
 
-class Monitor:
-    """Tells of changed neighbours and interfaces, through a queue.
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """An interface whose addresses have changed."""
 
-    Entries are (ifindex, Neighbour), Interface or Gone values; ``None`` means that messages
-    were lost and everything should be read anew.
+    index: int
+
+
+class Monitor:
+    """Tells of changed neighbours, interfaces and addresses, through a queue.
+
+    Entries are (ifindex, Neighbour), Interface, Gone or Addressed values; ``None`` means that
+    messages were lost and everything should be read anew.
     """
 
     def __init__(self, events: queue.SimpleQueue[Any]) -> None:
@@ -345,6 +352,8 @@ class Monitor:
             self._events.put(_interface(message))
         elif event == "RTM_DELLINK":
             self._events.put(Gone(message["index"]))
+        elif event in ("RTM_NEWADDR", "RTM_DELADDR"):
+            self._events.put(Addressed(message["index"]))
 
     def close(self) -> None:
         """Stop listening."""

@@ -9,9 +9,9 @@ Rule: clear before fast; a frame goes in, a value comes out, nothing is remember
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Final
 
 from remainder.flow import EXTENSION_HEADERS, Address, Flow, address_of, mac_of
@@ -49,15 +49,22 @@ class Node:
     """of a member: what reaches every member, 6 bytes"""
     on_link: Sequence[IPv4Network | IPv6Network] = ()
     """of a sender: the ranges of its own segment"""
+    accepted_macs: Collection[bytes] = field(default=(), kw_only=True)
+    """of a balancer: other MAC addresses that are its own, 6 bytes each"""
+    strange_macs: Collection[bytes] = field(default=(), kw_only=True)
+    """MAC addresses of the same machine that are not the balancer's"""
 
     if TYPE_CHECKING:
 
-        def __init__(
+        def __init__(  # noqa: PLR0913  (keywords with defaults)
             self,
             mac: bytes | str,
             macs: Mapping[Address, bytes] | Mapping[str, str] | Mapping[Address, bytes | str],
             cluster_mac: bytes | str = ...,
             on_link: Sequence[IPv4Network | IPv6Network] = (),
+            *,
+            accepted_macs: Collection[bytes] = (),
+            strange_macs: Collection[bytes] = (),
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -103,12 +110,25 @@ def process(plan: Plan, node: Node, frame: bytes) -> Result:
 
 def _balance(plan: Plan, node: Node, frame: bytes) -> Result:
     """Sections 1 to 9."""
-    if frame[:6] != node.mac:
-        return Result(Outcome.OTHER_MAC)
+    if frame[:6] != node.mac and frame[:6] not in node.accepted_macs:
+        lost = frame[:6] in node.strange_macs and _destination(frame) in plan.vips
+        return Result(Outcome.OTHER_OWN_MAC if lost else Outcome.OTHER_MAC)
     version, ip_at = ethernet(frame)
     if version not in plan.families:
         return Result(Outcome.NOT_VIP)
     return _decide(plan, node, frame, packet(frame, version, ip_at))
+
+
+def _destination(frame: bytes) -> Address | None:
+    """Section 1, step 2: where the fixed IP header says that it goes; None if there is none."""
+    try:
+        version, ip_at = ethernet(frame)
+    except DecidedError:
+        return None
+    header = frame[ip_at : ip_at + IP_BYTES[version]]
+    if len(header) < IP_BYTES[version] or header[0] >> 4 != version:
+        return None
+    return IPv4Address(header[16:20]) if version == IPV4 else IPv6Address(header[24:40])
 
 
 def _select(plan: Plan, node: Node, frame: bytes) -> Result:
@@ -211,7 +231,7 @@ def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
         raise DecidedError(Outcome.TTL_EXPIRED, choice=owner.choice, owner=owner.name)
     onward = _with_one_ttl_less(frame, ip)
     sent = Outcome.FORWARDED_ERROR if what.is_error else Outcome.FORWARDED
-    return Result(sent, owner.mac + node.mac + onward[12:], owner.choice, owner.name)
+    return Result(sent, owner.mac + frame[:6] + onward[12:], owner.choice, owner.name)
 
 
 def _is_forwarded_fragment(planned: PlannedChoice | None, flow: Flow) -> bool:

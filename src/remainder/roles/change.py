@@ -107,6 +107,7 @@ def _prepare(
         macs=macs,
         cluster_mac=mac,
         on_link=kind.on_link(host, interface),
+        own_macs=kind.own_macs(host, part, interface),
     )
     return macs, offloads, role.planes.prepare(wish, role.plane)
 

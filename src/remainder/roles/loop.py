@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
-from remainder.kernel.netlink import Gone, Interface
+from remainder.kernel.netlink import Addressed, Gone, Interface
 from remainder.roles import notes
 from remainder.roles.node import RunningNode
 
@@ -76,7 +76,10 @@ def _handle(node: RunningNode, event: Any) -> Request | None:
     """Follow what happened; a request if more than that is needed."""
     if event is None:
         _look_again(node)
+    elif isinstance(event, Addressed):
+        _look_for_own_macs(node)
     elif isinstance(event, Gone):
+        _look_for_own_macs(node)
         for role in node.roles:
             if event.index == role.interface.index:
                 raise HostError(
@@ -86,6 +89,7 @@ def _handle(node: RunningNode, event: Any) -> Request | None:
                 )
     elif isinstance(event, Interface):
         asked = [role.interface_changed(event) for role in node.roles]
+        _look_for_own_macs(node)
         return Request.RELOAD if any(asked) else None
     else:
         ifindex, neighbour = event
@@ -93,6 +97,11 @@ def _handle(node: RunningNode, event: Any) -> Request | None:
             if ifindex == role.interface.index:
                 role.neighbour_changed(neighbour)
     return None
+
+
+def _look_for_own_macs(node: RunningNode) -> None:
+    for role in node.roles:
+        role.look_for_own_macs()
 
 
 def _look_again(node: RunningNode) -> None:

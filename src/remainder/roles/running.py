@@ -282,6 +282,14 @@ class RunningRole:
         )
         return not self.plane.serves(self.plan, self.interface)
 
+    def look_for_own_macs(self) -> None:
+        """Interfaces or addresses have changed, so other MAC addresses may be ours."""
+        if self.plane is None:
+            return
+        with self.telling():
+            own = ROLES[self.role].own_macs(self.host, self.part, self.interface)
+            self.plane.set_own_macs(own)
+
     def look_for_losses(self) -> None:
         """Name what the driver loses of what we send back, once until it loses nothing more."""
         if self.mode != "native" or self.host.now_s() - self.counted_s < LOSSES_S:
@@ -296,7 +304,8 @@ class RunningRole:
         self.counted_s, self.losing, self.lost = self.host.now_s(), grown > 0, now
 
     def look_again(self) -> None:
-        """Read all neighbours: some messages were lost."""
+        """Read all neighbours and interfaces: some messages were lost."""
+        self.look_for_own_macs()
         for neighbour in self.host.neighbours(self.interface.index).values():
             self.neighbour_changed(neighbour)
 
