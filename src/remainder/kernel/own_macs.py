@@ -27,12 +27,14 @@ _VRRP: Final = (bytes.fromhex("00005e0001"), bytes.fromhex("00005e0002"))
 
 @dataclass(frozen=True, slots=True)
 class OwnMacs:
-    """Other addresses than the interface's own; both in the order of their importance."""
+    """Other addresses than the interface's own, in the order of their importance."""
 
     accepted: tuple[bytes, ...] = ()
     """what is sent to them is for the balancer"""
     strange: tuple[bytes, ...] = ()
     """a VIP must not arrive with them"""
+    near: frozenset[int] = frozenset()
+    """the numbers of the interfaces above, and of the slaves: what changes there may matter"""
 
     @property
     def words(self) -> list[int]:
@@ -67,7 +69,12 @@ def own_macs_of(
             is_near = interface.index in (link.below, link.master)
             (near if is_near else far).append(link.mac)
     strange = [mac for mac in dict.fromkeys(near + far) if mac not in accepted]
-    return OwnMacs(tuple(dict.fromkeys(accepted)), tuple(strange))
+    around = (interface.index, segment)
+    return OwnMacs(
+        tuple(dict.fromkeys(accepted)),
+        tuple(strange),
+        frozenset(link.index for link in known if {link.below, link.master} & {*around}),
+    )
 
 
 def _is_ours(link: Link, here: Link | None, *, carries: bool, segment: int) -> bool:

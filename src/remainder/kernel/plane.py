@@ -47,6 +47,10 @@ class Plane(Protocol):
         """The interface; 0: it is gone, or somebody has detached the program."""
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether the next process would find it."""
+
+    @property
     def mode(self) -> str:
         """How it is attached: native, generic, tcx or clsact."""
 
@@ -69,6 +73,12 @@ class Plane(Protocol):
 
     def set_own_macs(self, own: OwnMacs) -> None:
         """What the other addresses of this machine are."""
+
+    def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:
+        """The ranges of the segment.  Raises HostError for too many."""
+
+    def pin(self) -> None:
+        """See that the next process finds it, and all of it.  Raises HostError."""
 
     def close(self) -> None:
         """Let go of it; it runs on."""

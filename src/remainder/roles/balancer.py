@@ -18,6 +18,7 @@ class Balancer(XdpKind):
     """Who asks for a server."""
 
     choice, owner = "service", "server"
+    announces = True
 
     def refuse(self, interface: Interface) -> None:
         """A macvlan drops what a program sends back (docs/machines.md)."""
@@ -29,4 +30,4 @@ class Balancer(XdpKind):
 
     def own_macs(self, host: Host, part: Part, interface: Interface) -> OwnMacs:
         """A VIP may come with some of them, and must not come with the others."""
-        return own_macs_of(host.links(), interface, part.plan.vips, segment=interface.index)
+        return own_macs_of(host.links(), interface, part.plan.vips, segment=interface.segment)

@@ -28,7 +28,15 @@ def other(mac: bytes = OTHER, index: int = 7, **fields: Any) -> Link:
 
 
 def own(*links: Link, here: Link = HERE, segment: int = 2) -> OwnMacs:
-    return own_macs_of([here, *links], INTERFACE, {VIP}, segment=segment)
+    found = own_macs_of([here, *links], INTERFACE, {VIP}, segment=segment)
+    return replace(found, near=frozenset())
+
+
+def test_what_stands_on_an_interface_or_belongs_to_it_is_near() -> None:
+    around = [other(index=5, below=2), other(index=6, master=2), other(index=8, below=5)]
+
+    assert {5, 6} == own_macs_of([HERE, *around], INTERFACE, {VIP}, segment=2).near
+    assert {5, 6, 8} == own_macs_of([HERE, *around], INTERFACE, {VIP}, segment=5).near
 
 
 WITH_VIP: Final[dict[str, Any]] = {"addresses": frozenset({VIP, ip_address("192.0.2.1")})}

@@ -7,9 +7,7 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from remainder.kernel.fake import FakeLink
-from remainder.kernel.netlink import Addressed, Gone
 from remainder.kernel.own_macs import OwnMacs
-from remainder.roles.loop import _handle
 from tests.unit.roles.machine import Machine, balancer, web
 
 VRRP = bytes.fromhex("00005e000133")
@@ -30,7 +28,7 @@ def test_a_balancer_answers_for_a_virtual_address_from_its_start(machine: Machin
     machine.start()
 
     own = machine.kernel.planes["n", "balancer"].own_macs
-    assert OwnMacs((VRRP,), (machine.eth1.interface.mac,)) == own
+    assert ((VRRP,), (machine.eth1.interface.mac,)) == (own.accepted, own.strange)
 
 
 def test_a_balancer_follows_a_takeover_by_keepalived(machine: Machine) -> None:
@@ -41,26 +39,40 @@ def test_a_balancer_follows_a_takeover_by_keepalived(machine: Machine) -> None:
     seen: list[Any] = []
     for change in (virtual.addresses.add, virtual.addresses.discard):
         change(VIP)
-        _handle(node, Addressed(virtual.interface.index))
-        seen.append(machine.kernel.planes["n", "balancer"].own_macs)
+        node.tend()
+        own = machine.kernel.planes["n", "balancer"].own_macs
+        seen.append((own.accepted, own.strange))
 
-    assert [OwnMacs((VRRP,), (eth1,)), OwnMacs((), (eth1,))] == seen
+    assert [((VRRP,), (eth1,)), ((), (eth1,))] == seen
 
 
 def test_an_interface_that_is_gone_takes_its_address_with_it(machine: Machine) -> None:
     machine.write(web(1), balancer())
     node = machine.start()
-    index = machine.eth1.interface.index
     del machine.kernel.links["eth1"]
-    _handle(node, Gone(index))
+    node.tend()
 
     assert OwnMacs() == machine.kernel.planes["n", "balancer"].own_macs
 
 
-def test_what_was_missed_is_read_when_messages_were_lost(machine: Machine) -> None:
+def test_what_happens_to_a_virtual_address_makes_a_balancer_look(machine: Machine) -> None:
+    virtual = with_virtual(machine)
+    machine.write(web(1), balancer())
+    (role,) = machine.start().roles
+
+    assert role.concerns(virtual.interface.index)
+    assert not role.concerns(machine.eth1.interface.index)
+
+
+def test_only_what_is_accepted_is_worth_a_word(machine: Machine) -> None:
     machine.write(web(1), balancer())
     node = machine.start()
-    with_virtual(machine).addresses.add(VIP)
-    _handle(node, None)
+    machine.link("veth7", "198.51.100.7/24")
+    node.tend()
 
-    assert (VRRP,) == machine.kernel.planes["n", "balancer"].own_macs.accepted
+    assert [] == machine.warned
+
+    with_virtual(machine).addresses.add(VIP)
+    node.tend()
+
+    assert ["eth0: takes VIPs that are sent to 00:00:5e:00:01:33"] == machine.warned
