@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any
 
 from remainder.flow import Address
-from remainder.kernel.netlink import netlink
-
-_ETHERNET: Final = 1  # ARPHRD_ETHER
+from remainder.kernel.netlink import ETHERNET, netlink
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def links() -> list[Link]:
 
 
 def _is_ethernet(message: Any) -> bool:
-    return bool(message["ifi_type"] == _ETHERNET)
+    return bool(message["ifi_type"] == ETHERNET)
 
 
 def _link(message: Any, on: dict[int, set[Address]]) -> Link:

@@ -22,6 +22,7 @@ class Balancer(XdpKind):
 
     def refuse(self, interface: Interface) -> None:
         """A macvlan drops what a program sends back (docs/machines.md)."""
+        super().refuse(interface)
         if interface.kind == "macvlan":
             raise HostError(
                 f"{interface.name} is a macvlan, which drops forwarded packets; use the interface "

@@ -10,6 +10,7 @@ from remainder.fleet import Part
 from remainder.kernel.host import Host
 from remainder.kernel.netlink import Interface
 from remainder.kernel.own_macs import OwnMacs
+from remainder.kernel.refusal import refuse_without_ethernet
 
 
 class Kind(Protocol):
@@ -53,6 +54,7 @@ class XdpKind:
 
     def refuse(self, interface: Interface) -> None:
         """Any Ethernet interface will do."""
+        refuse_without_ethernet(interface)
 
     def wants_native(self, interface: Interface, mode: str) -> bool:
         """Left to choose, a veth runs generically."""
