@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,21 @@ def test_who_may_not_make_a_namespace_is_told_what_was_not_tried(
 
     assert met
     assert detail.startswith("not tried")
+
+
+def test_an_interface_without_ethernet_is_no_place_to_run() -> None:
+    """Tried on a tun device, and on the loopback."""
+
+    def asked() -> list[tuple[bool, str]]:
+        subprocess.run(["ip", "tuntap", "add", "dev", "tun0", "mode", "tun"], check=True)
+        return [
+            (finding.met, finding.detail)
+            for name in ("tun0", "lo")
+            for finding in probe.probe(plan_of("lb1"), interface=name)
+            if finding.need == f"interface {name}"
+        ]
+
+    why = "carries no Ethernet frames, so method l2 cannot address a server there"
+    found = netns.apart(asked)
+
+    assert [(False, f"{name} {why}; use an Ethernet interface") for name in ("tun0", "lo")] == found

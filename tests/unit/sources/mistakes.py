@@ -41,6 +41,15 @@ interface = "eth0"
 """
 SERVERS = SHOP[SHOP.index("servers  = [") : SHOP.index("[[service]]\nname      =")]
 
+CLUSTER = """\
+[[cluster]]
+name    = "c"
+address = "203.0.113.30"
+key     = "src_ip"
+table   = "modulo"
+members = [ { name = "m1", interface = "eth0" } ]
+"""
+
 MISTAKES: list[tuple[str, str, str]] = [
     (
         "port     = 80",
@@ -210,7 +219,22 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         'interface = "eth0"',
         'interface = "a-very-long-name0"',
-        "shop.toml:34: balancer[0].interface (balancer 'lb1'): interface is 'a-very-long-name0'; expected an interface name, 1–15 characters",
+        "shop.toml:34: balancer[0].interface (balancer 'lb1'): interface is 'a-very-long-name0'; expected an interface name, 1–15 characters without spaces, '/', ':' and '%'",
+    ),
+    (
+        'interface = "eth0"',
+        'interface = "eth0:1"',
+        "shop.toml:34: balancer[0].interface (balancer 'lb1'): interface is 'eth0:1'; expected an interface name, 1–15 characters without spaces, '/', ':' and '%'",
+    ),
+    (
+        'vip      = "203.0.113.10"',
+        'vip      = "fe80::10"',
+        "shop.toml:5: service[0].vip (service 'web'): fe80::10 is a link-local address, which no router forwards to; write a global or unique local one",
+    ),
+    (
+        "[[balancer]]",
+        CLUSTER + 'mac = "01:80:C2:00:00:0e"\n[[balancer]]',
+        "shop.toml:38: cluster[0].mac (cluster 'c'): mac 01:80:c2:00:00:0e is reserved, and no switch passes it on; write one like '03:00:5e:52:4d:44'",
     ),
     (
         'interface = "eth0"',
