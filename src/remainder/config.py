@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from remainder.config_kinds import (
+    ATTACHED,
     CHOOSING,
     MAX_EARLIER,
     MAX_MEMBERS,
@@ -24,7 +25,7 @@ from remainder.config_kinds import (
     EarlierMembers,
     EarlierServers,
     Fragments,
-    InterfaceName,
+    Interface,
     KeyText,
     Mode,
     Name,
@@ -32,6 +33,7 @@ from remainder.config_kinds import (
     Server,
     Slots,
     TableText,
+    VipText,
     Weight,
 )
 from remainder.errors import ConfigError
@@ -39,13 +41,14 @@ from remainder.flow import PROTOCOLS, Address, mac_of
 from remainder.forwarding import METHODS
 from remainder.selection.key import Key
 from remainder.values import (
+    InterfaceName,
     Mac,
-    MachineAddress,
     MethodName,
     Port,
     Protocol,
     Secret,
     SharedAddress,
+    Vip,
     fields_of,
     settle,
 )
@@ -70,7 +73,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A VIP, port and protocol, and the servers behind them."""
 
     name: Name
-    vip: ReachedAddress
+    vip: VipText
     port: Annotated[
         Port,
         Meta(description="destination port; 'any' for all ports, or a protocol without ports"),
@@ -124,9 +127,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.servers
 
 
-_SERVICE: Final = CHOOSING + fields_of(
-    vip=MachineAddress, port=Port, protocol=Protocol, method=MethodName
-)
+_SERVICE: Final = CHOOSING + fields_of(vip=Vip, port=Port, protocol=Protocol, method=MethodName)
 _CLUSTER: Final = CHOOSING + fields_of(address=SharedAddress, mac=Mac)
 _CONFIG: Final = fields_of(secret=Secret)
 
@@ -135,12 +136,15 @@ class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc
     """A node that balances: found by its name (``--node``, else the host name)."""
 
     name: Name
-    interface: InterfaceName
+    interface: Interface
     mode: Mode = "auto"
     assign_vips: Annotated[
         bool,
         Meta(description="put the VIPs on the interface while running, so ARP and ND are answered"),
     ] = False
+
+    def __post_init__(self) -> None:
+        settle(self, ATTACHED)
 
 
 class Vrrp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -159,9 +163,12 @@ class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """A node of a cluster that selects itself: keeps the packets it owns, leaves the others."""
 
     name: Name
-    interface: InterfaceName
+    interface: Interface
     weight: Weight = 1
     mode: Mode = "auto"
+
+    def __post_init__(self) -> None:
+        settle(self, ATTACHED)
 
 
 class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -235,9 +242,10 @@ class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """A node that chooses the router for the packets it sends."""
 
     name: Name
-    interface: Annotated[
-        str, Meta(min_length=1, max_length=15, description="interface on which packets leave")
-    ]
+    interface: Annotated[InterfaceName, Meta(description="interface on which packets leave")]
+
+    def __post_init__(self) -> None:
+        settle(self, ATTACHED)
 
 
 class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

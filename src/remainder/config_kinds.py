@@ -12,7 +12,15 @@ from msgspec import Meta, Struct
 from remainder.flow import Address
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import Key
-from remainder.values import KeyValue, MachineAddress, TableName, fields_of, settle
+from remainder.values import (
+    InterfaceName,
+    KeyValue,
+    MachineAddress,
+    TableName,
+    Vip,
+    fields_of,
+    settle,
+)
 
 MAX_SLOTS: Final = 1_048_576
 """Most slots of one service: keeps the kernel's 128-bit arithmetic inside 64-bit words."""
@@ -33,6 +41,7 @@ Name = Annotated[
     ),
 ]
 ReachedAddress = Annotated[MachineAddress, Meta(description="an IPv4 or IPv6 address")]
+VipText = Annotated[Vip, Meta(description="an IPv4 or IPv6 address")]
 KeyText = Annotated[
     KeyValue,
     Meta(description="a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'"),
@@ -46,15 +55,14 @@ Fragments = Annotated[
     Meta(description="what to do with fragments, see docs/packets.md"),
 ]
 Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 means none")]
-InterfaceName = Annotated[
-    str, Meta(min_length=1, max_length=15, description="interface on which packets arrive")
-]
+Interface = Annotated[InterfaceName, Meta(description="interface on which packets arrive")]
 Mode = Annotated[
     Literal["auto", "native", "generic"],
     Meta(description="XDP mode; auto: native if the driver supports it, otherwise generic"),
 ]
 
 
+ATTACHED: Final = fields_of(interface=InterfaceName)
 REACHED: Final = fields_of(address=MachineAddress)
 CHOOSING: Final = fields_of(key=KeyValue, table=TableName)
 
@@ -67,12 +75,10 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     weight: Weight = 1
     interface: (
         Annotated[
-            str,
+            InterfaceName,
             Meta(
-                min_length=1,
-                max_length=15,
                 description="interface on which packets arrive; makes the server a node, which "
-                "passes on the sessions of earlier servers",
+                "passes on the sessions of earlier servers"
             ),
         ]
         | None
@@ -93,6 +99,8 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
     def __post_init__(self) -> None:
         settle(self, REACHED)
+        if self.interface is not None:
+            settle(self, ATTACHED)
 
 
 class EarlierServers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

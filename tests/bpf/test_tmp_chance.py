@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import Phase, HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from remainder.kernel.abi import Feature
@@ -52,7 +52,8 @@ def test_kernel_and_reference_agree_on_sessions(
     sessions = Sessions()
 
     @settings(
-        max_examples=CASES, phases=[Phase.generate],
+        max_examples=CASES,
+        phases=[Phase.generate],
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
@@ -92,7 +93,8 @@ def test_kernel_and_reference_agree_on_any_frame(
     seen: Counter[Outcome] = Counter()
 
     @settings(
-        max_examples=CASES, phases=[Phase.generate],
+        max_examples=CASES,
+        phases=[Phase.generate],
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

@@ -29,7 +29,8 @@ from remainder.lint.both_ways import partings
 from remainder.lint.second_chance import without_chance
 from remainder.lint.skew import Skew, skews
 from remainder.plan import Plan, PlannedChoice, make_plan
-from remainder.sources.file import load
+from remainder.printable import printable_lines
+from remainder.sources.file import exposed, load
 
 
 @click.command(name="check")
@@ -61,13 +62,15 @@ def command(
         raise
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
     found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
-    parted = [parting.sentence for parting in partings(config)]
-    parted += [lost.sentence for lost in without_chance(config)]
+    warnings = [parting.sentence for parting in partings(config)]
+    warnings += [lost.sentence for lost in without_chance(config)]
+    if (readable := exposed(file, config)) is not None:
+        warnings.append(readable)
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
-        show(_document(plan, tiers, found, host=host, warnings=parted))
+        show(_document(plan, tiers, found, host=host, warnings=warnings))
     else:
-        click.echo(_text(file, plan, tiers, found, host=host, warnings=parted))
+        click.echo(_text(file, plan, tiers, found, host=host, warnings=warnings))
     missing = [item["need"] for item in host if not item["met"]]
     if strict and missing:
         raise HostError(
@@ -111,7 +114,7 @@ def _document(
     warnings: list[str],
 ) -> CheckDocument:
     return CheckDocument(
-        fingerprint=plan.fingerprint,
+        fingerprint=_fingerprint(plan, tiers),
         services=[
             CheckedService(
                 name=planned.name,
@@ -178,7 +181,7 @@ def _text(
         lines += [
             f"  {'ok' if item['met'] else 'NO'}  {item['need']}: {item['detail']}" for item in host
         ]
-    return "\n".join(lines)
+    return printable_lines(lines)
 
 
 _OWNERS = {"service": "server", "cluster": "member", "return_path": "router"}
@@ -217,5 +220,5 @@ def _count(plan: Plan, tiers: list[Tier]) -> str:
 
 
 def _fingerprint(plan: Plan, tiers: list[Tier]) -> str:
-    """The balancer's; if the file has no service, that of its first cluster."""
+    """The balancer's; if the file has no service, that of its first cluster or return path."""
     return plan.fingerprint if plan.choices else tiers[0].plan.fingerprint
