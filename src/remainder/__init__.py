@@ -63,8 +63,8 @@ from remainder.fleet import (
 )
 from remainder.flow import Address, Flow, parse_endpoint, parse_flow, parse_protocol
 from remainder.lint.both_ways import Parting, partings
-from remainder.lint.second_chance import WithoutChance, without_chance
 from remainder.lint.skew import Skew, skews
+from remainder.lint.without_chance import WithoutChance, without_chance
 from remainder.observe.agreement import Comparison, Coverage, compare, coverage, difference
 from remainder.outcome import Outcome, Verdict
 from remainder.plan import Calculated, Decision, Plan, PlannedChoice, Role, make_plan

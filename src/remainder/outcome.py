@@ -160,7 +160,7 @@ class Outcome(enum.StrEnum):
     KEPT_SPENT = (
         "kept_spent",
         "pass",
-        "Investigate if many: passed on too often already; do all nodes have the same file?",
+        "Normal in small numbers; many: nodes have different files, and pass it on too often.",
     )
     PASSED_ON = (
         "passed_on",

@@ -23,7 +23,11 @@ def validate_second_chance(where: str, section: Service | Cluster) -> None:
                 'before needs an address: with address = "any" packets only pass through the '
                 "members, which have no sockets to recognise a session by; remove before",
             )
-        return
+        raise ConfigError(
+            f"{where}.before",
+            "before is not supported for clusters yet, whose members would not ask it; "
+            "remove before",
+        )
     if section.protocol not in (PROTOCOLS["tcp"], None):
         raise ConfigError(
             f"{where}.before",

@@ -75,6 +75,10 @@ class ChangingServers(Fleet):
         """The host that the file calls ``node``; None for None."""
         return next((name for name, host in self.nodes.items() if host.namespace == node), None)
 
+    def servers_own(self, name: str, version: int = 4) -> str:
+        """A server's own address, which redirected packets go to."""
+        return numbering.server_address(name, version)
+
     def wait_until_published(self, path: Path, names: Sequence[str] | None = None) -> None:
         """Until these nodes, or all that run, have the tables of a file."""
         config = load(path)

@@ -8,6 +8,7 @@
 
 #include <linux/tcp.h>
 
+#include "maps.h"
 #include "question.h"
 
 enum tcp_state {

@@ -11,7 +11,6 @@ from remainder.choice import OwnerState, owner_states
 from remainder.cli.counting import counted
 from remainder.cli.documents import (
     CheckDocument,
-    CheckedEarlier,
     CheckedNeed,
     CheckedService,
     CheckedSkew,
@@ -20,14 +19,15 @@ from remainder.cli.documents import (
     problem_of,
     show,
 )
+from remainder.cli.documents_earlier import CheckedEarlier
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
 from remainder.errors import ConfigError, HostError
 from remainder.explain import place
 from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
 from remainder.lint.both_ways import partings
-from remainder.lint.second_chance import without_chance
 from remainder.lint.skew import Skew, skews
+from remainder.lint.without_chance import without_chance
 from remainder.plan import Plan, PlannedChoice, make_plan
 from remainder.printable import printable_lines
 from remainder.sources.file import exposed, load

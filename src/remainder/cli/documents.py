@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from remainder.choice import OwnerState
+from remainder.cli.documents_earlier import CheckedEarlier, EarlierDecision
 from remainder.errors import ConfigError, RemainderError
 from remainder.fleet import TierKind
 from remainder.plan import Role
@@ -46,15 +47,6 @@ class Failure(Struct, kw_only=True):
 
     version: Version = 1
     error: Problem
-
-
-class CheckedEarlier(Struct, kw_only=True):
-    """An earlier calculation of a service."""
-
-    key: str
-    table: str
-    slots: int
-    servers: int
 
 
 class CheckedService(Struct, kw_only=True):
@@ -127,19 +119,6 @@ class KernelAnswer(Struct, kw_only=True):
 
     outcome: str
     server: str | None
-
-
-class EarlierDecision(Struct, kw_only=True):
-    """Where an earlier calculation sent the flow."""
-
-    expression: str
-    key: int
-    """exact, so it may exceed 64 bits"""
-    slots: int
-    slot: int
-    server: str
-    address: str
-    """empty for a member"""
 
 
 class TierDecision(Struct, kw_only=True):
@@ -239,6 +218,7 @@ class ReportedService(Struct, kw_only=True):
     method: str
     fragments: str
     servers: list[ReportedServer]
+    """with those that earlier calculations alone name, at weight 0"""
     before: list[ReportedEarlier]
     """earlier calculations, newest first; only of servers and members, who ask them"""
 

@@ -107,7 +107,7 @@ def _choice(told: Mapping[str, Any]) -> Choice:
         method=told["method"],
         fragments=told["fragments"],
     )
-    before = tuple(replace(choice, **_calculation(earlier)) for earlier in told["before"])
+    before = tuple(replace(choice, **_calculation(earlier)) for earlier in told.get("before", ()))
     return replace(choice, before=before)
 
 

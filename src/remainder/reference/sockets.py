@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remainder.flow import Address, Flow
+from remainder.reference.frame import TCP
 from remainder.reference.parse import IPV4, Ip, Packet, word
 
-TCP: Final = 6
 TCP_BYTES: Final = 20
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 
-class Knowledge(enum.Enum):
+class Knowledge(enum.StrEnum):
     """What a machine knows of the session of a packet."""
 
     NEW = "a SYN: whoever gets it has it"

@@ -7,6 +7,7 @@ from datetime import datetime
 from ipaddress import ip_address
 
 import numpy as np
+from msgspec.structs import replace
 
 from remainder.errors import HostError
 from remainder.flow import Address
@@ -32,6 +33,10 @@ def _service(
     choice = planned.choice
     written = choice.match.written()
     _, *before = plan.asked(planned)
+    told = [_servers(earlier, numbers, macs) for earlier in before]
+    now = _servers(planned, numbers, macs)
+    names = {server.name for server in now}
+    leaving = {server.name: server for servers in told for server in servers}
     return ServiceState(
         name=planned.name,
         vip=written.vip,
@@ -42,15 +47,23 @@ def _service(
         slots=planned.slots,
         method=choice.method,
         fragments=choice.fragments,
-        servers=_servers(planned, numbers, macs),
+        # Whom earlier calculations alone name owns nothing now, but still gets packets.
+        servers=[
+            *now,
+            *(
+                replace(server, weight=0, slots=0)
+                for server in leaving.values()
+                if server.name not in names
+            ),
+        ],
         before=[
             CalculationState(
                 key=str(earlier.key),
                 table=earlier.choice.table,
                 slots=earlier.slots,
-                servers=_servers(earlier, numbers, macs),
+                servers=servers,
             )
-            for earlier in before
+            for earlier, servers in zip(before, told, strict=True)
         ],
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remainder.config import Config
-from remainder.lint.second_chance import without_chance
+from remainder.lint.without_chance import without_chance
 from tests.fleets import changing, servers, service
 
 
