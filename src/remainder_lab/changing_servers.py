@@ -2,11 +2,12 @@
 
 ::
 
-    clients ── router ── segment ─┬─ balancer   192.0.2.2   2001:db8:2::2   eth0
-                                  ├─ s1         192.0.2.11  2001:db8:2::11  eth0
-                                  └─ …
+    clients ── router ═══ segment ─┬─ lb1       192.0.2.2   2001:db8:2::2   eth0
+                                   ├─ lb2       192.0.2.3   2001:db8:2::3   eth0
+                                   ├─ s1        192.0.2.11  2001:db8:2::11  eth0
+                                   └─ …
 
-As one-service, but the servers are nodes of the file as well.
+As ecmp, but the servers are nodes of the file as well.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 from remainder.fleet import parts_of
 from remainder.sources.file import load
 from remainder_lab import numbering
-from remainder_lab.balanced import ECHO_PORT, WEB_PORT, Fleet, Size, built
+from remainder_lab.balanced import ECHO_PORT, WEB_PORT, Size, built
+from remainder_lab.ecmp import BALANCERS, Ecmp
 from remainder_lab.wire import MTU, PassAll, attach_pass_all
 
 
@@ -34,8 +36,18 @@ class Calculation:
     weights: Mapping[str, int] | None = None
 
 
-class ChangingServers(Fleet):
-    """One balancer, and servers that are nodes."""
+class ChangingServers(Ecmp):
+    """Two balancers, and servers that are nodes."""
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The file says it."""
+        return ()
+
+    @property
+    def shared(self) -> list[str]:
+        """The balancers; the other nodes are servers."""
+        return list(BALANCERS)
 
     def file_text(
         self,
@@ -50,7 +62,9 @@ class ChangingServers(Fleet):
         Without ``chance`` the servers are not nodes, so what moves breaks.
         """
         lines = [] if secret is None else [f'secret = "{secret}"', ""]
-        lines += ["[[balancer]]", f'name = "{self.node}"', 'interface = "eth0"', f'mode = "{mode}"']
+        for name in self.shared:
+            lines += ["[[balancer]]", f'name = "{self.nodes[name].namespace}"']
+            lines += ['interface = "eth0"', f'mode = "{mode}"', ""]
         for version in self.versions:
             suffix = "" if version == 4 else "6"
             for name, port, protocol in (("web", WEB_PORT, "tcp"), ("echo", ECHO_PORT, "udp")):
@@ -82,7 +96,7 @@ class ChangingServers(Fleet):
     def wait_until_published(self, path: Path, names: Sequence[str] | None = None) -> None:
         """Until these nodes, or all that run, have the tables of a file."""
         config = load(path)
-        for name in names or list(self.nodes):
+        for name in list(self.nodes) if names is None else names:
             for part in parts_of(config, self.nodes[name].namespace):
                 fingerprint = part.plan.fingerprint[:12]
                 self.running(name).wait_for(f"published {path} ({part.role} tables {fingerprint}")
@@ -114,11 +128,11 @@ def changing_servers(
     mtu: int = MTU,
     pass_all: PassAll = attach_pass_all,
 ) -> Iterator[ChangingServers]:
-    """Build the scene; ``clients`` is how many addresses the clients have, of each version."""
+    """Build the scene; the router sends to the first balancer until it is told otherwise.
+
+    ``clients`` is how many addresses the clients have, of each version.
+    """
     size = Size(servers=servers, clients=clients, ipv6=ipv6, mtu=mtu)
-    with built(ChangingServers, ["balancer"], size, servers_run=True, pass_all=pass_all) as scene:
-        for version, vip in scene.vips.items():
-            scene.router.add_route(
-                f"{vip}/{numbering.HOST_BITS[version]}", via=numbering.BALANCER[version]
-            )
+    with built(ChangingServers, BALANCERS, size, servers_run=True, pass_all=pass_all) as scene:
+        scene.share_by_session(BALANCERS[:1])
         yield scene

@@ -46,9 +46,14 @@ class Ecmp(Balanced):
             process.wait_for("ready", timeout_s=ready_s)
         return started[0]
 
+    @property
+    def shared(self) -> list[str]:
+        """The nodes that the router sends to."""
+        return list(self.nodes)
+
     def share_by_session(self, names: Iterable[str] | None = None) -> None:
         """The router chooses by a hash of addresses and ports; among all balancers, or some."""
-        names = list(self.nodes) if names is None else list(names)
+        names = self.shared if names is None else list(names)
         self.router.netlink(
             _route_by_hash,
             {
@@ -62,7 +67,7 @@ class Ecmp(Balanced):
         """For as long as the block runs, packets go to the balancers in turn, one by one."""
         routes = [
             (table, f"{vip}/{numbering.HOST_BITS[version]}", _address(name, version))
-            for table, name in enumerate(self.nodes, FIRST_TABLE)
+            for table, name in enumerate(self.shared, FIRST_TABLE)
             for version, vip in self.vips.items()
         ]
         with ExitStack() as stack:
@@ -71,7 +76,7 @@ class Ecmp(Balanced):
             load_rules(
                 self.router,
                 f"table inet {_TABLE} {{ chain turns {{ type filter hook prerouting priority "
-                f'mangle; iifname "clients" meta mark set numgen inc mod {len(self.nodes)} '
+                f'mangle; iifname "clients" meta mark set numgen inc mod {len(self.shared)} '
                 f"offset {FIRST_TABLE}; }}; }}",
             )
             stack.callback(load_rules, self.router, f"delete table inet {_TABLE}")

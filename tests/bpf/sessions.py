@@ -14,7 +14,7 @@ from remainder_lab.host import Host
 from tests.chances import PORT, TCP
 from tests.recipes import CLIENTS, VIPS
 
-RENEW_S: Final = 30.0
+RENEW_S: Final = 15.0
 """TIME_WAIT ends after 60 s."""
 
 SESSIONS: Final = 3

@@ -10,11 +10,14 @@ import os
 
 import pytest
 
+from remainder.config import Config
+from remainder.fleet import server_plan
 from remainder.kernel import dataplane, image, libbpf
 from remainder.kernel.abi import Feature
 from remainder_bench import flood_programs, stopwatch
 from remainder_bench.cases import plan_for
 from remainder_lab import switching
+from tests.fleets import changing
 
 pytestmark = pytest.mark.bpf
 
@@ -28,6 +31,12 @@ BALANCER = {
     "everything": (ALL, 3_300, 134_000),
 }
 """What a file needs → (features, instructions, walked through by the verifier)."""
+
+SERVER = {
+    "IPv4, sum": (Feature.IPV4 | Feature.SUM, 1_800, 14_500),
+    "everything": (ALL, 4_000, 63_000),
+}
+"""The same for the server's program."""
 
 TOOLS = {
     "driver": (stopwatch.DRIVER, 500, 5_000),
@@ -43,6 +52,22 @@ def test_the_balancer_stays_within_its_budget(needs: str) -> None:
     features, most, most_verified = BALANCER[needs]
     plan = plan_for(4, "tcp", method="l2", key="sum3", services=1, servers=4)
     loaded = dataplane.load(image.need_of(plan), features)
+    try:
+        instructions = libbpf.program_size(loaded.program_fd)
+        verified = libbpf.verified_instructions(loaded.program_fd)
+    finally:
+        loaded.close()
+    print(f"{needs}: {instructions:,} instructions, {verified:,} verified")
+
+    assert instructions <= most
+    assert verified <= most_verified
+
+
+@pytest.mark.parametrize("needs", SERVER)
+def test_the_program_of_a_server_stays_within_its_budget(needs: str) -> None:
+    features, most, most_verified = SERVER[needs]
+    plan = server_plan(Config(service=[changing()]), "s1")
+    loaded = dataplane.load(image.need_of(plan), features, role="server")
     try:
         instructions = libbpf.program_size(loaded.program_fd)
         verified = libbpf.verified_instructions(loaded.program_fd)

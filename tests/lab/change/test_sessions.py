@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from remainder_lab.traffic import HeldSessions
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.timeout(240)]
 
-SECRET: Final = "000102030405060708090a0b0c0d0e0f"
+SECRET: Final = "5ca1ab1e0ddba11c0ffee0ddba11ca75"
 SUM3: Final = "src_ip + dst_ip + dst_port"
 THREE: Final = Calculation(servers=["s1", "s2", "s3"])
 FOUR: Final = Calculation(servers=["s1", "s2", "s3", "s4"], key=SUM3)
@@ -64,14 +65,14 @@ class Files:
         self.servers.write_text(text)
         self.balancer.write_text(text)
         self.scene.start_nodes(self.servers, names=names)
-        self.scene.start_nodes(self.balancer, names=["balancer"])
+        self.scene.start_nodes(self.balancer, names=["lb1"])
 
     def change(self, text: str, *, new: list[str], old: list[str]) -> None:
         self.servers.write_text(text)
         self.scene.start_nodes(self.servers, names=new)
         self.scene.wait_until_published(self.servers, old)
         self.balancer.write_text(text)
-        self.scene.wait_until_published(self.balancer, ["balancer"])
+        self.scene.wait_until_published(self.balancer, ["lb1"])
 
     @property
     def plan(self) -> Plan:
@@ -152,11 +153,34 @@ def test_a_balancer_that_changes_before_the_servers_breaks_the_sessions_that_mov
     before = files.plan
     with held(scene, 4) as sessions:
         files.balancer.write_text(scene.file_text(FOUR, THREE))
-        scene.wait_until_published(files.balancer, ["balancer"])
+        scene.wait_until_published(files.balancer, ["lb1"])
         time.sleep(1)
         seen = sessions.stop()
 
     assert moved(before, files.plan, seen) == {item.client for item in seen if not item.ok}
+
+
+def test_packets_sprayed_over_an_old_and_a_new_balancer_lose_no_session(
+    scene: ChangingServers, files: Files, tmp_path: Path
+) -> None:
+    """Servers first; then half of the packets come by each calculation, for a while."""
+    second = tmp_path / "second.toml"
+    text = scene.file_text(THREE)
+    files.start(text, ["s1", "s2", "s3"])
+    second.write_text(text)
+    scene.start_nodes(second, names=["lb2"])
+    before = files.plan
+    with held(scene, 4) as one, held(scene, 6) as other:
+        files.change(scene.file_text(FOUR, THREE), new=["s4"], old=["s1", "s2", "s3"])
+        with scene.spraying():
+            time.sleep(2)
+            second.write_text(files.balancer.read_text())
+            scene.wait_until_published(second, ["lb2"])
+            time.sleep(1)
+        seen = [*one.stop(), *other.stop()]
+
+    assert len(moved(before, files.plan, seen)) > HELD // 2
+    assert [] == [item for item in seen if not item.ok]
 
 
 REDIRECTED: Final = """
@@ -180,7 +204,7 @@ def test_a_server_whose_listener_is_elsewhere_keeps_all_it_gets(
             process.terminate()
     hidden = server.popen(
         [
-            *("python3", "-m", "remainder_lab.servers", "--name=s4", "--port=8080"),
+            *(sys.executable, "-m", "remainder_lab.servers", "--name=s4", "--port=8080"),
             f"--bind={scene.servers_own('s4')}",
         ],
         title="hidden server s4",
