@@ -15,6 +15,7 @@ from remainder.choice import cluster_choices, return_choices
 from remainder.config import Cluster, Config, ReturnPath
 from remainder.errors import ConfigError
 from remainder.plan import Plan, Role, make_plan, plan_choice
+from remainder.selection.salt import salted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,7 @@ def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = N
         choices=tuple(
             plan_choice(choice) for cluster in clusters for choice in cluster_choices(cluster)
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "routers"),
         role="member",
         node=node,
     )
@@ -103,7 +104,7 @@ def return_plan(config: Config, paths: list[ReturnPath]) -> Plan:
         choices=tuple(
             plan_choice(choice) for path in paths for choice in return_choices(path, config.service)
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "routers"),
         role="sender",
     )
 
