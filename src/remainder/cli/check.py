@@ -25,6 +25,7 @@ from remainder.explain import place
 from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
 from remainder.lint.both_ways import partings
 from remainder.lint.skew import Skew, skews
+from remainder.lint.tiers import polarisations
 from remainder.plan import Plan, PlannedChoice, make_plan
 from remainder.sources.file import load
 
@@ -59,6 +60,7 @@ def command(
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
     found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
     parted = [parting.sentence for parting in partings(config)]
+    parted += [polarisation.sentence for polarisation in polarisations(config)]
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
         show(_document(plan, tiers, found, host=host, warnings=parted))
