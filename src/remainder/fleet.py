@@ -28,6 +28,8 @@ class Part:
     mode: str = "auto"
     assign_vips: bool = False
     cluster_mac: bytes | None = None
+    beside: tuple[str, ...] = ()
+    """The other balancers of the file, which may hold the VIPs too."""
 
 
 def parts_of(config: Config, node: str) -> list[Part]:
@@ -64,6 +66,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
                 interface=balancer.interface,
                 mode=balancer.mode,
                 assign_vips=balancer.assign_vips,
+                beside=tuple(other.name for other in config.balancer if other != balancer),
                 plan=make_plan(config),
             )
     clusters = [

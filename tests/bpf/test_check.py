@@ -10,9 +10,8 @@ import pytest
 
 from remainder.diagnose import probe
 from remainder.errors import HostError
-from remainder.fleet import parts_of
+from remainder.fleet import Part, parts_of
 from remainder.kernel import clsact, libbpf, netlink, netns, refusal
-from remainder.plan import Plan
 from remainder.sources.file import load
 
 pytestmark = [pytest.mark.bpf, pytest.mark.root]
@@ -21,9 +20,9 @@ FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
 NEED = "program can be attached"
 
 
-def plan_of(node: str) -> Plan:
+def part_of(node: str) -> Part:
     (part,) = parts_of(load(FLEET), node)
-    return part.plan
+    return part
 
 
 def refusing(number: int) -> object:
@@ -38,7 +37,7 @@ def refusing(number: int) -> object:
 def found(node: str) -> dict[str, tuple[bool, str]]:
     return {
         finding.need: (finding.met, finding.detail)
-        for finding in probe.probe(plan_of(node), interface=None)
+        for finding in probe.probe(part_of(node), interface=None)
     }
 
 

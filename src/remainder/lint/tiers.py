@@ -11,22 +11,37 @@ Rule: pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import gcd
-from typing import Final
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from remainder.choice import Match
 from remainder.config import Config
-from remainder.fleet import Tier, tiers_of
-from remainder.plan import PlannedChoice
+from remainder.plan import Plan, PlannedChoice
 from remainder.selection.key import FIELDS
 
 _OWNERS: Final = {"cluster": "members", "service": "servers", "return_path": "routers"}
+
+
+class Calculation(Protocol):
+    """One calculation that a packet of the fleet meets, see fleet.py."""
+
+    @property
+    def kind(self) -> Literal["cluster", "service", "return_path"]:
+        """Whose it is."""
+
+    @property
+    def name(self) -> str:
+        """Of its section."""
+
+    @property
+    def plan(self) -> Plan:
+        """What it calculates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +72,12 @@ class Polarisation:
         )
 
 
-def polarisations(config: Config) -> list[Polarisation]:
+def polarisations(config: Config, tiers: Sequence[Calculation]) -> list[Polarisation]:
     """Every pair of tiers that a packet passes in a row and that are not independent.
 
     A return path that goes back through the members of a cluster has to choose as the
     cluster does, so it is only compared with tiers that the cluster is not compared with.
     """
-    tiers = tiers_of(config)
     members = {member.name for cluster in config.cluster for member in cluster.members}
     mirrored = {
         path.name
@@ -84,7 +98,7 @@ def polarisations(config: Config) -> list[Polarisation]:
     return list(found.values())
 
 
-def _between(one: Tier, other: Tier) -> Iterator[Polarisation]:
+def _between(one: Calculation, other: Calculation) -> Iterator[Polarisation]:
     for first in one.plan.choices:
         for second in other.plan.choices:
             match = _common(first.choice.match, second.choice.match)
@@ -106,7 +120,7 @@ def _between(one: Tier, other: Tier) -> Iterator[Polarisation]:
                 )
 
 
-def _named(tier: Tier, planned: PlannedChoice) -> str:
+def _named(tier: Calculation, planned: PlannedChoice) -> str:
     """As the file names it; the choices of a section that is for any address have one name."""
     name = planned.name if tier.kind == "service" else tier.name
     return f"{tier.kind} {name!r}"

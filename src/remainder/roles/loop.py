@@ -21,6 +21,8 @@ from remainder.roles.node import RunningNode
 LOOK_S: Final = 0.25
 """How often the file is looked at: a stat, whatever file system or editor it is under."""
 
+TEND_S: Final = 2.0
+"""How often ``tended`` is called."""
 
 AGAIN_S: Final = 5.0
 """How often a file is tried again that the host, not the file, was the reason to refuse."""
@@ -33,10 +35,17 @@ class Request(enum.Enum):
     STOP = "SIGTERM or Ctrl-C"
 
 
-def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[], None]) -> None:
+def serve(
+    node: RunningNode,
+    *,
+    ready: Callable[[], None],
+    published: Callable[[], None],
+    tended: Callable[[], None] = lambda: None,
+) -> None:
     """Follow the file and the segment until SIGTERM or Ctrl-C; then return.
 
-    ``ready`` is called when nothing can be missed any more, ``published`` after each new file.
+    ``ready`` is called when nothing can be missed any more, ``published`` after each new file,
+    ``tended`` every few seconds.
     """
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -51,6 +60,7 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
         _look_again(node)
         ready()
         looked_s = tried_s = 0.0
+        tended_s = time.monotonic()
         refusal: str | None = None
         while True:
             if time.monotonic() - looked_s >= LOOK_S:
@@ -60,6 +70,9 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
                     refusal = _reload(node, published, said=None if changed else refusal)
                     tried_s = time.monotonic()
                 looked_s = time.monotonic()
+            if time.monotonic() - tended_s >= TEND_S:
+                tended()
+                tended_s = time.monotonic()
             try:
                 event = events.get(timeout=LOOK_S)
             except queue.Empty:

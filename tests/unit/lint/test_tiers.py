@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from remainder.config import Config, Member, Router, Server
-from remainder.fleet import member_plan
+from remainder.fleet import member_plan, tiers_of
 from remainder.flow import Flow
 from remainder.lint.tiers import Polarisation, polarisations
 from remainder.plan import make_plan
@@ -15,6 +15,10 @@ from tests.fleets import SUM3, cluster, fleet, return_path, service
 
 SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
 HASH = "hash(src_ip, src_port)"
+
+
+def named(config: Config) -> list[Polarisation]:
+    return polarisations(config, tiers_of(config))
 
 
 def members(count: int, *, weight: int = 1) -> list[Member]:
@@ -67,7 +71,7 @@ POLARISED: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
 @pytest.mark.parametrize("name", POLARISED)
 def test_what_a_machine_of_the_first_tier_reaches_is_as_we_say(name: str) -> None:
     config = two(*POLARISED[name])
-    (found,) = polarisations(config)
+    (found,) = named(config)
     tried = reached(config)
 
     assert len(tried[found.owner]) == found.reached
@@ -95,7 +99,7 @@ def test_tiers_that_are_independent_are_left_alone(name: str) -> None:
     config = two(*INDEPENDENT[name])
     tried = reached(config)
 
-    assert [] == polarisations(config)
+    assert [] == named(config)
     assert {len(set.union(*tried.values()))} == {len(owners) for owners in tried.values()}
 
 
@@ -112,7 +116,7 @@ def test_two_clusters_share_a_salt_so_a_hash_does_not_part_them() -> None:
         ],
         return_path=[],
     )
-    (found,) = polarisations(config)
+    (found,) = named(config)
 
     assert ("cluster 'routers'", "cluster 'proxies'") == (found.first, found.second)
     assert (1, 2) == (found.reached, found.of)
@@ -127,7 +131,7 @@ def test_clusters_for_different_addresses_never_meet_a_packet_in_a_row() -> None
         return_path=[],
     )
 
-    assert [] == polarisations(config)
+    assert [] == named(config)
 
 
 def test_the_way_back_through_a_cluster_must_choose_as_the_cluster_does() -> None:
@@ -140,8 +144,8 @@ def test_the_way_back_through_a_cluster_must_choose_as_the_cluster_does() -> Non
         ],
     )
 
-    assert ["cluster 'routers'"] == [found.first for found in polarisations(alike)]
-    assert ["return_path 'back'"] == [found.first for found in polarisations(alone)]
+    assert ["cluster 'routers'"] == [found.first for found in named(alike)]
+    assert ["return_path 'back'"] == [found.first for found in named(alone)]
 
 
 def test_the_sentence_names_both_sections_and_says_what_to_change() -> None:
