@@ -15,12 +15,12 @@ from remainder.cli.options import file_argument, node_option, sudo, with_id
 from remainder.diagnose.surveying import LinuxSurveyor
 from remainder.diagnose.watch import Means, Watch
 from remainder.errors import HostError
-from remainder.kernel import netlink
+from remainder.kernel import netlink, pins
 from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
 from remainder.observe.report import packets
 from remainder.roles import ROLES
-from remainder.roles.loop import serve
+from remainder.roles.loop import before_start, serve
 from remainder.roles.node import RunningNode
 from remainder.roles.running import Wanted
 
@@ -54,7 +54,15 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
         )
     wanted = Wanted(file=file, node=node, interface=interface, mode=mode, say=_say, warn=_warn)
     started_s = time.monotonic()
+    before_start()
     with state.sole_writer(node):
+        if pins.ensure_bpffs():
+            _warn(
+                f"mounted the BPF file system at {pins.BPFFS}, where there was none; under `ip "
+                f"netns exec`, which hides it, the data plane would end with this process: use "
+                f"`nsenter --net=/run/netns/NAME`",
+                id="bpffs-hidden",
+            )
         running = RunningNode.start(wanted)
         for line in _unassigned_vips(running):
             _say(line, id="vip-not-here")
@@ -64,7 +72,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             _ready(running, started_s)
             diagnosis.look()
 
-        serve(running, ready=ready, published=diagnosis.look, tended=diagnosis.look)
+        serve(running, ready=ready, published=diagnosis.look, watch=diagnosis.look)
         if keep:
             _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:

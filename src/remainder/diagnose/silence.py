@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remainder.flow import Address
-from remainder.kernel.netlink import Neighbour
+from remainder.kernel.neighbours import Neighbour
 
 GRACE_S: Final = 4.0
 """An entry that was just made, or made again, has no answer yet."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from remainder.diagnose.survey import Place, Survey, survey
 from remainder.fleet import Part
-from remainder.kernel import netlink, packets, routes
+from remainder.kernel import neighbours, netlink, packets, routes
 from remainder.kernel.netlink import Interface
 
 
@@ -24,10 +24,10 @@ class LinuxSurveyor:
         """In the network namespace of the calling thread."""
         place = Place(
             interface=interface,
-            own=netlink.addresses_on(interface.index),
-            networks=netlink.networks_on(interface.index),
-            gateways=routes.gateways_on(interface.index),
-            known=frozenset(netlink.neighbours(interface.index)),
+            own=frozenset(netlink.addresses_on(interface.segment)),
+            networks=netlink.networks_on(interface.segment),
+            gateways=routes.gateways_on(interface.segment),
+            known=frozenset(neighbours.neighbours(interface.segment)),
         )
         with packets.opened(interface) as wire:
             return place, survey(wire, part, place, foreign=foreign)

@@ -140,9 +140,10 @@ class Watch:
         names: dict[Address, str] = {}
         for _, name, address in role.plan.reached:
             names.setdefault(address, name)
-        if not names or not self._host.interface(role.interface.name).up:
+        now = self._host.interface_at(role.interface.index)
+        if not names or not (now.up and now.carrier):
             return
-        found = self._host.neighbours(role.interface.index)
+        found = self._host.neighbours(now.segment)
         gone, back = known.silence.look(names, found, self._host.now_s())
         word = WORDS[role.role]
         if gone:
@@ -179,7 +180,7 @@ class Watch:
 
     def _is_due(self, role: Watched, known: _Known) -> bool:
         """Every minute; at once if there are servers or VIPs that were never asked."""
-        if role.role == "sender" or not role.interface.up:
+        if role.role == "sender" or not (role.interface.up and role.interface.carrier):
             return False
         now_s, served = self._host.now_s(), _served(role.plan)
         new = bool(served - known.asked)

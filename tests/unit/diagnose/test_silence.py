@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from remainder.diagnose.silence import GRACE_S, Silence, sentence
 from remainder.flow import Address
-from remainder.kernel.netlink import Neighbour
+from remainder.kernel.neighbours import Neighbour
 
 S1, S2 = ip_address("192.0.2.11"), ip_address("192.0.2.12")
 BOTH = [S1, S2]
