@@ -32,7 +32,11 @@ def trials(part: Part, interface: str, surveyor: Surveyor | None = None) -> list
     asked = surveyed(
         part, cache(lambda: (surveyor or LinuxSurveyor()).survey(part, found, foreign=True))
     )
-    return [there, *(on_segment if part.plan.reached else []), *(asked if found.up else [])]
+    return [
+        there,
+        *(on_segment if part.plan.reached else []),
+        *(asked if found.up and found.carrier else []),
+    ]
 
 
 def surveyed(part: Part, ask: Callable[[], tuple[Place, Survey]]) -> list[Trial]:
@@ -108,8 +112,12 @@ def _interface(name: str) -> str:
             f"runs XDP program {found.xdp_program}, which is not ours; detach that one first",
             id="xdp-in-use",
         )
+    if not found.up:
+        raise HostError(f"is down; bring it up with `ip link set {name} up`")
+    if not found.carrier:
+        raise HostError("is up but has no carrier; check the cable and the switch's port")
     attached = f", runs XDP program {found.xdp_program}" if found.xdp_program else ""
-    return f"MAC {found.mac.hex(':')}, MTU {found.mtu}, {'up' if found.up else 'down'}{attached}"
+    return f"MAC {found.mac.hex(':')}, MTU {found.mtu}, up{attached}"
 
 
 def _servers(part: Part, interface: str) -> str:

@@ -105,14 +105,17 @@ class Watch:
             known = self._known.get(role.role) or self._recall(role.role)
             try:
                 self._look_for_silence(role, known)
-            except RemainderError:
+            except (RemainderError, OSError):
                 continue  # the interface is gone, or the kernel busy: next time
             self._sample(role, known)
             self._write(role.role, known)
             if self._is_due(role, known):
                 due.append((role.part, role.interface, known))
         if due and self._asking.acquire(blocking=False):
-            self._means.start(lambda: self._ask(due))
+            try:
+                self._means.start(lambda: self._ask(due))
+            except RuntimeError:  # no thread to be had: next time
+                self._asking.release()
 
     def forget(self) -> None:
         """The node is stopped: its notes go."""
@@ -194,7 +197,7 @@ class Watch:
                 known.surveys += 1
                 try:
                     place, found = self._means.surveyor.survey(part, interface, foreign=foreign)
-                except RemainderError:
+                except (RemainderError, OSError):
                     continue  # not allowed, or the interface is gone
                 self._tell(known, set(problems_of(part, place, found)), foreign=foreign)
         finally:
