@@ -6,9 +6,11 @@ Between two markers; what stands around them is prose.  A row per question, a co
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +27,22 @@ KEPT: Final = CACHE / "results.json"
 
 def note(question: str, kernel: Kernel, answer: str) -> None:
     """Remember an answer, for the table: a later run may ask the other questions."""
-    notes, kernels = _kept()
-    if kernels.get(kernel.name) != kernel.version:
-        for answers in notes.values():  # what an older build of this kernel did counts no more
-            answers.pop(kernel.name, None)
-    kernels[kernel.name] = kernel.version
-    notes.setdefault(question, {})[kernel.name] = answer.replace("|", "\\|")
-    KEPT.write_text(json.dumps([notes, kernels], indent=1), encoding="utf-8")
+    with _alone():
+        notes, kernels = _kept()
+        if kernels.get(kernel.name) != kernel.version:
+            for answers in notes.values():  # what an older build of this kernel did counts no more
+                answers.pop(kernel.name, None)
+        kernels[kernel.name] = kernel.version
+        notes.setdefault(question, {})[kernel.name] = answer.replace("|", "\\|")
+        KEPT.write_text(json.dumps([notes, kernels], indent=1), encoding="utf-8")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Several runs may note side by side, each with other tests."""
+    with KEPT.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _kept() -> tuple[dict[str, dict[str, str]], dict[str, str]]:
