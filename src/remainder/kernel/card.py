@@ -49,17 +49,22 @@ def card(name: str) -> Card:
 def why_not_native(number: int, found: Card, mtu: int) -> str:
     """Why the driver refused a program in native mode, and the cure; ``number`` is the errno."""
     driver = found.driver or "its driver"
-    if mtu > ORDINARY_MTU and number in (errno.EINVAL, errno.EOPNOTSUPP, errno.ERANGE):
-        return (
-            f"{driver} does not support XDP at MTU {mtu} (frames must fit into one receive buffer "
-            f"of about 3,000 bytes); use `ip link set … mtu 1500`, or a driver with multi-buffer "
-            f"XDP"
-        )
     if found.driver == "virtio_net" and number == errno.EOPNOTSUPP:
         return (
             "virtio_net cannot disable its receive offloads; on the host, create the card with "
             "guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,"
             "guest_uso4=off,guest_uso6=off"
+        )
+    if mtu > ORDINARY_MTU and number == errno.EOPNOTSUPP:
+        return (
+            f"{driver} does not support native XDP at MTU {mtu}, and on this kernel perhaps at no "
+            f"MTU; try `ip link set … mtu 1500`, or use a driver with multi-buffer XDP"
+        )
+    if mtu > ORDINARY_MTU and number in (errno.EINVAL, errno.ERANGE):
+        return (
+            f"{driver} does not support XDP at MTU {mtu} (frames must fit into one receive buffer "
+            f"of about 3,000 bytes); use `ip link set … mtu 1500`, or a driver with multi-buffer "
+            f"XDP"
         )
     if number == errno.ENOMEM:
         return (
