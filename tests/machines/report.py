@@ -24,6 +24,9 @@ END: Final = "<!-- end of results -->"
 
 KEPT: Final = CACHE / "results.json"
 
+AGREEMENT: Final = "frames on which kernel and model differ"
+LOADS: Final = "programs that load"
+
 
 def note(question: str, kernel: Kernel, answer: str) -> None:
     """Remember an answer, for the table: a later run may ask the other questions."""
@@ -54,7 +57,7 @@ def _kept() -> tuple[dict[str, dict[str, str]], dict[str, str]]:
 
 def table(notes: Mapping[str, Mapping[str, str]], kernels: Mapping[str, str]) -> Sequence[str]:
     """Rows of Markdown."""
-    columns = sorted(kernels, key=lambda name: [int(part) for part in name.split(".")])
+    columns = sorted(kernels, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
     return [
         "| | " + " | ".join(f"{name} ({kernels[name]})" for name in columns) + " |",
         "|---" * (len(columns) + 1) + "|",

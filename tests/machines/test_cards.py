@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
+from remainder_lab.tagging import VLAN
 from tests.machines import cards, kernels, report
-from tests.machines.cards import CARDS, DEVICES, MTUS, SESSIONS, Guest, Passed
+from tests.machines.cards import CARDS, DEVICES, MTUS, SESSIONS, TAGGED, Guest, Passed
 from tests.machines.kernels import KERNELS, Kernel
 
 pytestmark = [
@@ -20,8 +22,7 @@ pytestmark = [
 ]  # fmt: skip
 
 KILLED = ("virtio_net", "igb")
-NOT_CARRIED = ("VLAN",)
-"""Devices whose other end the scene does not have: attached and detached only."""
+IN_A_VLAN = ("virtio_net", "igb", "vmxnet3", "e1000e")
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +55,13 @@ def broken(passed: Passed) -> str:
     return "" if passed.whole else "bodies did not come through whole"
 
 
-def tried(booted: tuple[Kernel, Guest], question: str, name: str, *, carries: bool = True) -> None:
+def tried(booted: tuple[Kernel, Guest], question: str, name: str) -> None:
     """Start on an interface with the balancer's addresses, send traffic, stop; note and judge."""
     kernel, guest = booted
     pid, said = guest.start(name)
     how, lost = told(said), ""
     if pid:
-        lost = broken(guest.traffic()) if carries else ""
+        lost = broken(guest.traffic())
         guest.stop(pid)
     report.note(question, kernel, how + (f"; **{lost.split(',')[0]}**" if lost else ""))
 
@@ -105,6 +106,21 @@ def test_a_killed_balancer_is_taken_over_under_traffic(
     assert [] == failed
 
 
+@pytest.mark.parametrize("card", IN_A_VLAN)
+def test_a_card_keeps_the_tags_of_a_vlan(booted: tuple[Kernel, Guest], card: str) -> None:
+    """The balancer is on the card; addresses, clients and servers are in a VLAN over it."""
+    _, guest = booted
+    number = list(CARDS).index(card)
+    name = f"eth{number}"
+    guest.ask(f"ip link set {name} up; ip link add link {name} name top type vlan id {VLAN}")
+    try:
+        with guest.tagged(number):
+            guest.plug("top")
+            tried(booted, f"{card}, tagged frames", name)
+    finally:
+        guest.ask(f"ip link del top; ip link set {name} down")
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_device_over_cards_carries_sessions_or_says_why_not(
     booted: tuple[Kernel, Guest], device: str
@@ -112,7 +128,8 @@ def test_a_device_over_cards_carries_sessions_or_says_why_not(
     _, guest = booted
     guest.ask(f"ip link set eth0 down; ip link set eth1 down; {DEVICES[device]}")
     try:
-        guest.plug("top")
-        tried(booted, device, "top", carries=device not in NOT_CARRIED)
+        with guest.tagged(0) if device in TAGGED else nullcontext():
+            guest.plug("top")
+            tried(booted, device, "top")
     finally:
         guest.ask("ip link del top; ip link set eth0 down nomaster; ip link set eth1 down nomaster")
