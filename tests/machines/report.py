@@ -55,19 +55,47 @@ def _kept() -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     return notes, kernels
 
 
+def sentence(line: str) -> str:
+    """A line of the product's, without its name and the id by which a message is looked up."""
+    return re.sub(r" \[[a-z0-9-]+\]$", "", line.strip().removeprefix("remainder: "))
+
+
 def table(notes: Mapping[str, Mapping[str, str]], kernels: Mapping[str, str]) -> Sequence[str]:
-    """Rows of Markdown."""
+    """Rows of Markdown; below them the reasons, each once, by the numbers that the cells have."""
     columns = sorted(kernels, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
+    reasons: list[str] = []
+
+    def cell(answer: str) -> str:
+        found = _REASON.fullmatch(answer)
+        if found is None:
+            return answer
+        if found["why"] not in reasons:
+            reasons.append(found["why"])
+        return f"{found['how']} ({reasons.index(found['why']) + 1}){found['lost'] or ''}"
+
+    rows = [
+        f"| {question} | "
+        + " | ".join(cell(answers.get(name, "not tried")) for name in columns)
+        + " |"
+        for question, answers in sorted(notes.items(), key=lambda item: _rank(item[0]))
+    ]
     return [
         "| | " + " | ".join(f"{name} ({kernels[name]})" for name in columns) + " |",
         "|---" * (len(columns) + 1) + "|",
-        *(
-            f"| {question} | "
-            + " | ".join(answers.get(name, "not tried") for name in columns)
-            + " |"
-            for question, answers in sorted(notes.items())
-        ),
+        *rows,
+        *([""] if reasons else []),
+        *(f"{number}. {reason}" for number, reason in enumerate(reasons, start=1)),
     ]
+
+
+_REASON: Final = re.compile(r"(?P<how>generic|refused): (?P<why>.*?)(?P<lost>; \*\*.*)?")
+_FIRST: Final = (LOADS, AGREEMENT, "life", "`./", "the unit")
+
+
+def _rank(question: str) -> tuple[int, str]:
+    """What is true of a whole kernel first, then cards and devices."""
+    found = [number for number, words in enumerate(_FIRST) if question.startswith(words)]
+    return (found[0] if found else len(_FIRST), question)
 
 
 def processor() -> str:

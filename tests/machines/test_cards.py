@@ -38,11 +38,11 @@ def told(said: str) -> str:
     """How it runs, by the product's own words: ``native``, or another mode and the sentence."""
     mode = re.search(r"\((native|generic) XDP\)", said)
     if mode is None:
-        return f"refused: {said.strip().splitlines()[-1]}"
+        return f"refused: {report.sentence(said.strip().splitlines()[-1])}"
     if mode[1] == "native":
         return "native"
     why = re.search(r"^warning: \S+ .*generic mode[^:]*: (.*)$", said, re.MULTILINE)
-    return f"generic: {why[1]}" if why else "generic, and no reason is given"
+    return f"generic: {report.sentence(why[1])}" if why else "generic, and no reason is given"
 
 
 def broken(passed: Passed) -> str:
