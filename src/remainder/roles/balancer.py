@@ -7,6 +7,7 @@ Twin: bpf/balancer.bpf.c.
 from __future__ import annotations
 
 from remainder.errors import HostError
+from remainder.kernel.card import bond_mode
 from remainder.kernel.netlink import Interface
 from remainder.roles.kind import XdpKind
 
@@ -17,9 +18,19 @@ class Balancer(XdpKind):
     choice, owner = "service", "server"
 
     def refuse(self, interface: Interface) -> None:
-        """A macvlan drops what a program sends back (docs/machines.md)."""
+        """What loses packets, as docs/machines.md shows.
+
+        A macvlan drops what a program sends back; a bond in mode balance-alb has its peers send
+        to the MACs of its ports, while a balancer takes what is sent to that of the bond.
+        """
         if interface.kind == "macvlan":
             raise HostError(
                 f"{interface.name} is a macvlan, which drops forwarded packets; use the interface "
                 f"below it"
+            )
+        if interface.kind == "bond" and bond_mode(interface.name) == "balance-alb":
+            raise HostError(
+                f"{interface.name} is a bond in mode balance-alb, whose peers send packets to the "
+                f"MACs of its ports, which a balancer does not take; use another mode, such as "
+                f"balance-tlb or 802.3ad"
             )

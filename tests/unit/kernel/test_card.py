@@ -39,6 +39,23 @@ def test_a_refusal_names_its_reason_and_its_cure(
 
 
 @pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("vlan", ("a VLAN device", "the interface below it")),
+        ("bond", ("a bond", "802.3ad")),
+        ("bridge", ("a bridge", "not a port")),
+        (None, ("its driver has no native XDP",)),
+    ],
+)
+def test_a_virtual_interface_is_told_where_it_would_be_native(
+    kind: str | None, words: tuple[str, ...]
+) -> None:
+    sentence = why_not_native(errno.EOPNOTSUPP, Card(""), 1500, kind=kind)
+
+    assert [] == [word for word in words if word not in sentence]
+
+
+@pytest.mark.parametrize(
     ("found", "cpus", "told"),
     [
         (VIRTIO, 2, True),
