@@ -89,7 +89,7 @@ def table(notes: Mapping[str, Mapping[str, str]], kernels: Mapping[str, str]) ->
 
 
 _REASON: Final = re.compile(r"(?P<how>generic|refused): (?P<why>.*?)(?P<lost>; \*\*.*)?")
-_FIRST: Final = (LOADS, AGREEMENT, "life", "`./", "the unit")
+_FIRST: Final = (LOADS, AGREEMENT, "life", "`", "the unit")
 
 
 def _rank(question: str) -> tuple[int, str]:
