@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from scripts import compile_bpf
 from tests.machines import arm, kernels, machine, report
 from tests.machines.inside.matrix import rows
 from tests.machines.kernels import ARM
@@ -27,6 +29,13 @@ python3 -m tests.machines.inside.agreement /run/job/agreement.json {FRAMES}
 """
 
 
+def compiler() -> str:
+    """The version of what compiled this tree's objects."""
+    manifest = compile_bpf.SOURCES / "remainder" / "bpf" / compile_bpf.MANIFEST
+    said = json.loads(manifest.read_text(encoding="utf-8"))["compiler"]
+    return re.sub(r"^\D*", "", said)
+
+
 def test_the_programs_load_on_arm64_and_agree_with_the_model(tmp_path: Path) -> None:
     kernel = kernels.kernel(ARM)
     done = machine.run(kernel, tmp_path, COMMAND, limit_s=BOOT_LIMIT_S, root=arm.root())
@@ -37,7 +46,8 @@ def test_the_programs_load_on_arm64_and_agree_with_the_model(tmp_path: Path) -> 
     failed = {load["row"]: load["failed"] for load in loads if load["failed"]}
     answer = json.loads((tmp_path / "agreement.json").read_text(encoding="utf-8"))
     compared = sum(answer["compared"].values())
-    report.note(report.LOADS, kernel, f"{len(loads) - len(failed)} of {len(loads)}")
+    question = f"{report.LOADS}, clang {compiler()}"
+    report.note(question, kernel, f"{len(loads) - len(failed)} of {len(loads)}")
     report.note(report.AGREEMENT, kernel, f"{len(answer['differ'])} of {compared:,}")
 
     assert {} == failed
