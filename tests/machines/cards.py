@@ -159,8 +159,9 @@ class Guest:
         return int(said), (self.job / f"run.{self._runs}").read_text(encoding="utf-8")
 
     def stop(self, pid: int) -> None:
-        """End ``remainder run``, and wait for it."""
-        self.ask(f"kill {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.2; done")
+        """End ``remainder run``, and wait for it; 0 is one that was refused."""
+        if pid:  # to kill, 0 means the whole group, with the agent
+            self.ask(f"kill {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.2; done")
 
     def traffic(self) -> Passed:
         """Sessions and bodies through the card."""
