@@ -66,7 +66,8 @@ def tried(booted: tuple[Kernel, Guest], question: str, name: str) -> None:
             lost = broken(guest.traffic())
         except HostError as error:  # time is over
             lost = str(error)
-        guest.stop(pid)
+        finally:
+            guest.stop(pid)
     report.note(question, kernel, how + (f"; **{lost.split(',')[0]}**" if lost else ""))
 
     assert how == "native" or ": " in how, said
