@@ -153,7 +153,7 @@ class Guest:
         _, said = self.ask(
             f".venv/bin/remainder run /run/job/r.toml --interface {name} --node cards "
             f">{log} 2>&1 & pid=$!\n"
-            f"while kill -0 $pid 2>/dev/null && ! grep -q ^ready {log}; do sleep 0.2; done\n"
+            f"while kill -0 $pid 2>/dev/null && ! grep -qs ^ready {log}; do sleep 0.2; done\n"
             f"kill -0 $pid 2>/dev/null && echo $pid || echo 0"
         )
         return int(said), (self.job / f"run.{self._runs}").read_text(encoding="utf-8")
