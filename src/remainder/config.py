@@ -18,6 +18,7 @@ from remainder.forwarding import METHODS
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import Key
 from remainder.values import (
+    InterfaceName,
     KeyValue,
     Mac,
     MachineAddress,
@@ -27,6 +28,7 @@ from remainder.values import (
     Secret,
     SharedAddress,
     TableName,
+    Vip,
     fields_of,
     settle,
 )
@@ -55,6 +57,7 @@ Name = Annotated[
     ),
 ]
 _Address = Annotated[MachineAddress, Meta(description="an IPv4 or IPv6 address")]
+_Vip = Annotated[Vip, Meta(description="an IPv4 or IPv6 address")]
 _Key = Annotated[
     KeyValue,
     Meta(description="a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'"),
@@ -68,9 +71,7 @@ Fragments = Annotated[
     Meta(description="what to do with fragments, see docs/packets.md"),
 ]
 Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 means none")]
-InterfaceName = Annotated[
-    str, Meta(min_length=1, max_length=15, description="interface on which packets arrive")
-]
+_Interface = Annotated[InterfaceName, Meta(description="interface on which packets arrive")]
 Mode = Annotated[
     Literal["auto", "native", "generic"],
     Meta(description="XDP mode; auto: native if the driver supports it, otherwise generic"),
@@ -96,7 +97,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A VIP, port and protocol, and the servers behind them."""
 
     name: Name
-    vip: _Address
+    vip: _Vip
     port: Annotated[
         Port,
         Meta(description="destination port; 'any' for all ports, or a protocol without ports"),
@@ -142,11 +143,10 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.servers
 
 
+_ATTACHED: Final = fields_of(interface=InterfaceName)
 _REACHED: Final = fields_of(address=MachineAddress)
 _CHOOSING: Final = fields_of(key=KeyValue, table=TableName)
-_SERVICE: Final = _CHOOSING + fields_of(
-    vip=MachineAddress, port=Port, protocol=Protocol, method=MethodName
-)
+_SERVICE: Final = _CHOOSING + fields_of(vip=Vip, port=Port, protocol=Protocol, method=MethodName)
 _CLUSTER: Final = _CHOOSING + fields_of(address=SharedAddress, mac=Mac)
 _CONFIG: Final = fields_of(secret=Secret)
 
@@ -155,12 +155,15 @@ class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc
     """A node that balances: found by its name (``--node``, else the host name)."""
 
     name: Name
-    interface: InterfaceName
+    interface: _Interface
     mode: Mode = "auto"
     assign_vips: Annotated[
         bool,
         Meta(description="put the VIPs on the interface while running, so ARP and ND are answered"),
     ] = False
+
+    def __post_init__(self) -> None:
+        settle(self, _ATTACHED)
 
 
 class Vrrp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -179,9 +182,12 @@ class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """A node of a cluster that selects itself: keeps the packets it owns, leaves the others."""
 
     name: Name
-    interface: InterfaceName
+    interface: _Interface
     weight: Weight = 1
     mode: Mode = "auto"
+
+    def __post_init__(self) -> None:
+        settle(self, _ATTACHED)
 
 
 class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -247,9 +253,10 @@ class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """A node that chooses the router for the packets it sends."""
 
     name: Name
-    interface: Annotated[
-        str, Meta(min_length=1, max_length=15, description="interface on which packets leave")
-    ]
+    interface: Annotated[InterfaceName, Meta(description="interface on which packets leave")]
+
+    def __post_init__(self) -> None:
+        settle(self, _ATTACHED)
 
 
 class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -39,6 +39,9 @@ WITH_PORTS: Final = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp",
 ICMP: Final = PROTOCOLS["icmp"]
 ICMPV6: Final = PROTOCOLS["icmpv6"]
 
+EXTENSION_HEADERS: Final = frozenset({0, 43, 44, 51, 60})
+"""Of IPv6: what stands before the protocol of a packet (docs/packets.md, section 3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -227,6 +230,11 @@ def parse_flow(source: str, destination: str, protocol: str = "tcp") -> Flow:
     src_ip, src_port = parse_endpoint(source, "source")
     dst_ip, dst_port = parse_endpoint(destination, "destination")
     number = parse_protocol(protocol)
+    if src_ip.version == 6 and number in EXTENSION_HEADERS:
+        raise ConfigError(
+            "protocol",
+            f"{number} is an IPv6 extension header; write the protocol of the packet behind it",
+        )
     for where, text, address, port in (
         ("source", source, src_ip, src_port),
         ("destination", destination, dst_ip, dst_port),

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import IPv4Address
 from typing import Final, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from remainder.choice import ANY_ADDRESS, Choice, Match, Owner, choice_of
 from remainder.config import Config
 from remainder.flow import ICMP, ICMPV6, Address, Flow, address_of
+from remainder.secrecy import stretched
 from remainder.selection import Table
 from remainder.selection.key import Key
 from remainder.validation import validate
@@ -33,6 +35,8 @@ OUTCOME_OF_OWNED: Final[Mapping[Role, str]] = {
     "sender": "returned",
 }
 """The outcome of a packet with an owner; ``kept`` applies to the owner itself."""
+
+_LINK_LOCAL_BROADCAST: Final = IPv4Address("169.254.255.255")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,12 +127,13 @@ class Plan:
         """Equal on two nodes if and only if they give the same answers (SHA-256, hexadecimal).
 
         Covers all that an answer depends on: services, keys, who owns each slot, and the secret
-        where a key is hashed.  The order of services, of servers that keep their slots, and of
-        the fields of a key changes no answer, and neither do servers without a slot.
+        where a key is hashed, stretched so that it cannot be guessed from the fingerprint.
+        The order of services, of servers that keep their slots, and of the fields of a key
+        changes no answer, and neither do servers without a slot.
         """
         digest = hashlib.sha256(b"" if self.role == "balancer" else self.role.encode())
         if any(planned.key.hashed for planned in self.choices):
-            digest.update(f"secret {(self.secret or b'').hex()}\n".encode())
+            digest.update(f"secret {stretched(self.secret or b'').hex()}\n".encode())
         for planned in sorted(self.choices, key=lambda item: item.name):
             digest.update(_canonical(planned))
         return digest.hexdigest()
@@ -147,16 +152,13 @@ class Plan:
 
     def answers_echo(self, flow: Flow, planned: PlannedChoice | None) -> bool:
         """Whether an echo request is the balancer's own to answer (docs/packets.md, section 8)."""
-        if self.role != "balancer" or flow.dst_ip not in self.vips:
+        if self.role != "balancer" or flow.dst_ip not in self.vips or flow.src_ip in self.vips:
             return False
         if flow.protocol != (ICMP if flow.version == 4 else ICMPV6):
             return False
         if planned is not None and planned.choice.match.protocol == flow.protocol:
             return False
-        first = flow.src_ip.packed[0]
-        if flow.version == 4:
-            return 1 <= first <= 223
-        return first != 0xFF and not flow.src_ip.is_unspecified
+        return is_one_machine(flow.src_ip)
 
     def where(self, flow: Flow) -> Decision:
         """Which server a whole (unfragmented) packet of this flow goes to, and why.
@@ -182,6 +184,14 @@ class Plan:
             owner=owner.name,
             address=owner.address,
         )
+
+
+def is_one_machine(address: Address) -> bool:
+    """Whether an answer to this address reaches one other machine (docs/packets.md, section 8)."""
+    if isinstance(address, IPv4Address):
+        first = address.packed[0]
+        return 1 <= first <= 223 and first != 127 and address != _LINK_LOCAL_BROADCAST
+    return not (address.is_multicast or address.is_unspecified or address.is_loopback)
 
 
 def make_plan(config: Config) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from remainder.diagnose import probe
 from remainder.errors import HostError
 from remainder.fleet import parts_of
-from remainder.kernel import clsact, libbpf, netlink, netns, refusal
+from remainder.kernel import clsact, libbpf, neighbours, netlink, netns, refusal
 from remainder.plan import Plan
 from remainder.sources.file import load
 
@@ -106,7 +107,7 @@ def test_a_trial_leaves_nothing_where_it_was_asked(
             return (
                 netlink.interface("lo").xdp_program,
                 [qdisc for qdisc in route.get_qdiscs(index=1) if qdisc.get("kind") == "clsact"],
-                netlink.neighbours(1),
+                neighbours.neighbours(1),
             )
 
     assert (None, [], {}) == netns.apart(look)
@@ -117,7 +118,7 @@ def test_neighbours_that_are_kept_resolved_are_read_back(monkeypatch: pytest.Mon
     """And a kernel that forgets the wish, as before Linux 5.16, is a NO."""
     need = "kernel keeps neighbours resolved"
     kept = {item.need: item.met for item in probe.probe_host(["balancer"])}
-    monkeypatch.setattr(netlink, "_EXT_MANAGED", 0)
+    monkeypatch.setattr(neighbours, "_EXT_MANAGED", 0)
     lost = {item.need: item.met for item in probe.probe_host(["balancer"])}
 
     assert kept[need]
@@ -141,3 +142,21 @@ def test_who_may_not_make_a_namespace_is_told_what_was_not_tried(
 
     assert met
     assert detail.startswith("not tried")
+
+
+def test_an_interface_without_ethernet_is_no_place_to_run() -> None:
+    """Tried on a tun device, and on the loopback."""
+
+    def asked() -> list[tuple[bool, str]]:
+        subprocess.run(["ip", "tuntap", "add", "dev", "tun0", "mode", "tun"], check=True)
+        return [
+            (finding.met, finding.detail)
+            for name in ("tun0", "lo")
+            for finding in probe.probe(plan_of("lb1"), interface=name)
+            if finding.need == f"interface {name}"
+        ]
+
+    why = "carries no Ethernet frames, so method l2 cannot address a server there"
+    found = netns.apart(asked)
+
+    assert [(False, f"{name} {why}; use an Ethernet interface") for name in ("tun0", "lo")] == found

@@ -50,9 +50,13 @@ DEVICES: Final[Mapping[str, str]] = {
         }.items()
     },
     "bridge": "ip link add top type bridge forward_delay 0; ip link set eth0 master top up",
+    "port of a bridge": "ip link add top type bridge forward_delay 0; ip link set eth0 master top up",
     "macvlan": "ip link set eth0 up; ip link add link eth0 name top type macvlan mode bridge",
 }  # fmt: skip
 """Name → how it is made, over cards of virtio_net; it is called ``top``."""
+
+UNDER: Final = {"port of a bridge": "eth0"}
+"""Devices whose addresses are on ``top``, and where the balancer runs then."""
 
 TAGGED: Final = ("VLAN",)
 """Devices to which the switch's port sends tagged frames."""

@@ -14,7 +14,7 @@ import pytest
 from remainder.errors import HostError
 from remainder_lab.tagging import VLAN
 from tests.machines import cards, kernels, report
-from tests.machines.cards import CARDS, DEVICES, MTUS, SESSIONS, TAGGED, Guest, Passed
+from tests.machines.cards import CARDS, DEVICES, MTUS, SESSIONS, TAGGED, UNDER, Guest, Passed
 from tests.machines.kernels import KERNELS, Kernel
 
 pytestmark = [
@@ -136,6 +136,6 @@ def test_a_device_over_cards_carries_sessions_or_says_why_not(
     try:
         with guest.tagged(0) if device in TAGGED else nullcontext():
             guest.plug("top")
-            tried(booted, device, "top")
+            tried(booted, device, UNDER.get(device, "top"))
     finally:
         guest.ask("ip link del top; ip link set eth0 down nomaster; ip link set eth1 down nomaster")

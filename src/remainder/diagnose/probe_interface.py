@@ -10,7 +10,7 @@ from collections.abc import Callable
 from remainder.diagnose.dsr import silent_servers
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel import netlink
+from remainder.kernel import neighbours, netlink, refusal
 from remainder.observe import state
 from remainder.plan import Plan
 
@@ -31,6 +31,7 @@ def trials(plan: Plan, interface: str) -> list[tuple[str, Callable[[], str]]]:
 
 def _interface(name: str) -> str:
     found = netlink.interface(name)
+    refusal.refuse_without_ethernet(found)
     noted = [state.read(node, role) for node, role in state.running()]
     ours = {item.interface for item in noted if item is not None}
     if found.xdp_program is not None and name not in ours:
@@ -43,7 +44,7 @@ def _interface(name: str) -> str:
 
 
 def _servers(plan: Plan, interface: str) -> str:
-    index = netlink.interface(interface).index
+    index = netlink.interface(interface).segment
     names: dict[Address, str] = {}
     for _, name, address in plan.reached:
         names.setdefault(address, name)
@@ -58,7 +59,7 @@ def _answers(plan: Plan, name: str) -> str:
     found = netlink.interface(name)
     known = {
         neighbour.address: neighbour.mac
-        for neighbour in netlink.neighbours(found.index).values()
+        for neighbour in neighbours.neighbours(found.index).values()
         if neighbour.valid and neighbour.mac
     }
     asked = {address for _, _, address in plan.reached}

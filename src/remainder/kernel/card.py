@@ -36,14 +36,12 @@ _TOO_LARGE: Final = dict.fromkeys(
 }
 
 _VIRTUAL: Final = {
-    "vlan": (
-        "a VLAN device has no native XDP; use the interface below it, where frames keep their tags"
-    ),
+    "vlan": "a VLAN interface has no native XDP, even where its card has it",
     "bond": (
         "a bond has native XDP in the modes balance-rr, active-backup, balance-xor and 802.3ad, if "
         "the drivers of its ports have it"
     ),
-    "bridge": "a bridge has no native XDP; use an interface that is not a port of one",
+    "bridge": "a bridge has no native XDP; use its port, if all packets come through one",
 }
 
 
@@ -66,15 +64,6 @@ def card(name: str) -> Card:
             return Card(driver, channels.combined_count, channels.max_combined)
     except (OSError, EthtoolError):
         return Card(driver)
-
-
-def bond_mode(name: str) -> str:
-    """``balance-alb`` for a bond in that mode; "" where there is no bond."""
-    try:
-        text = (Path("/sys/class/net") / name / "bonding" / "mode").read_text(encoding="ascii")
-    except OSError:
-        return ""
-    return text.split()[0]
 
 
 def why_not_native(number: int, found: Card, mtu: int, *, kind: str | None = None) -> str:

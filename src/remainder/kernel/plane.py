@@ -19,6 +19,7 @@ from typing import Protocol
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
 from remainder.messages import Warn
 from remainder.plan import Plan, Role
 
@@ -35,6 +36,7 @@ class Wish:
     macs: Mapping[Address, bytes]
     cluster_mac: bytes | None = None
     on_link: Collection[IPv4Network | IPv6Network] = field(default=())
+    own_macs: OwnMacs = field(default_factory=OwnMacs)
 
 
 class Plane(Protocol):
@@ -43,6 +45,10 @@ class Plane(Protocol):
     @property
     def ifindex(self) -> int:
         """The interface; 0: it is gone, or somebody has detached the program."""
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the next process would find it."""
 
     @property
     def mode(self) -> str:
@@ -64,6 +70,15 @@ class Plane(Protocol):
 
     def set_own_mac(self, mac: bytes) -> None:
         """Frames to this address are ours."""
+
+    def set_own_macs(self, own: OwnMacs) -> None:
+        """What the other addresses of this machine are."""
+
+    def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:
+        """The ranges of the segment.  Raises HostError for too many."""
+
+    def pin(self) -> None:
+        """See that the next process finds it, and all of it.  Raises HostError."""
 
     def close(self) -> None:
         """Let go of it; it runs on."""

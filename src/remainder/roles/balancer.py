@@ -7,8 +7,10 @@ Twin: bpf/balancer.bpf.c.
 from __future__ import annotations
 
 from remainder.errors import HostError
-from remainder.kernel.card import bond_mode
+from remainder.fleet import Part
+from remainder.kernel.host import Host
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs, own_macs_of
 from remainder.roles.kind import XdpKind
 
 
@@ -16,21 +18,17 @@ class Balancer(XdpKind):
     """Who asks for a server."""
 
     choice, owner = "service", "server"
+    announces = True
 
     def refuse(self, interface: Interface) -> None:
-        """What loses packets, as docs/machines.md shows.
-
-        A macvlan drops what a program sends back; a bond in mode balance-alb has its peers send
-        to the MACs of its ports, while a balancer takes what is sent to that of the bond.
-        """
+        """A macvlan drops what a program sends back (docs/machines.md)."""
+        super().refuse(interface)
         if interface.kind == "macvlan":
             raise HostError(
                 f"{interface.name} is a macvlan, which drops forwarded packets; use the interface "
                 f"below it"
             )
-        if interface.kind == "bond" and bond_mode(interface.name) == "balance-alb":
-            raise HostError(
-                f"{interface.name} is a bond in mode balance-alb, whose peers send packets to the "
-                f"MACs of its ports, which a balancer does not take; use another mode, such as "
-                f"balance-tlb or 802.3ad"
-            )
+
+    def own_macs(self, host: Host, part: Part, interface: Interface) -> OwnMacs:
+        """A VIP may come with some of them, and must not come with the others."""
+        return own_macs_of(host.links(), interface, part.plan.vips, segment=interface.segment)

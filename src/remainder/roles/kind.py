@@ -9,6 +9,8 @@ from typing import Protocol
 from remainder.fleet import Part
 from remainder.kernel.host import Host
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
+from remainder.kernel.refusal import refuse_without_ethernet
 
 
 class Kind(Protocol):
@@ -20,6 +22,8 @@ class Kind(Protocol):
     """Whom it chooses: server, member, router."""
     side: str
     """Where its program stands: XDP or egress."""
+    announces: bool
+    """Whether a VIP on its interface is for its own MAC address."""
 
     def refuse(self, interface: Interface, /) -> None:
         """Raises HostError if it cannot work on such an interface."""
@@ -29,6 +33,9 @@ class Kind(Protocol):
 
     def on_link(self, host: Host, interface: Interface, /) -> Collection[IPv4Network | IPv6Network]:
         """The ranges of the segment that its program must know."""
+
+    def own_macs(self, host: Host, part: Part, interface: Interface, /) -> OwnMacs:
+        """The other MAC addresses of this machine that its program must know."""
 
     def hears(self, part: Part, /) -> bytes | None:
         """A MAC address, besides its own, that the interface must listen to."""
@@ -43,9 +50,11 @@ class XdpKind:
     """What the roles in XDP have in common."""
 
     side = "XDP"
+    announces = False
 
     def refuse(self, interface: Interface) -> None:
         """Any Ethernet interface will do."""
+        refuse_without_ethernet(interface)
 
     def wants_native(self, interface: Interface, mode: str) -> bool:
         """Left to choose, a veth runs generically."""
@@ -55,6 +64,11 @@ class XdpKind:
         """It sees what comes in, and asks for no range."""
         del host, interface
         return ()
+
+    def own_macs(self, host: Host, part: Part, interface: Interface) -> OwnMacs:
+        """None: what is sent to them is none of its business."""
+        del host, part, interface
+        return OwnMacs()
 
     def hears(self, part: Part) -> bytes | None:
         """Its own MAC address alone."""

@@ -41,9 +41,9 @@ def test_a_refusal_names_its_reason_and_its_cure(
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("vlan", ("a VLAN device", "the interface below it")),
+        ("vlan", ("a VLAN interface",)),
         ("bond", ("a bond", "802.3ad")),
-        ("bridge", ("a bridge", "not a port")),
+        ("bridge", ("a bridge", "use its port")),
         (None, ("its driver has no native XDP",)),
     ],
 )
