@@ -38,6 +38,8 @@ CARDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Name → (options of the tap, qemu's device)."""
 
+_BRIDGE: Final = "ip link add top type bridge forward_delay 0; ip link set eth0 master top up"
+
 DEVICES: Final[Mapping[str, str]] = {
     "VLAN": "ip link set eth0 up; ip link add link eth0 name top type vlan id 5",
     **{
@@ -49,8 +51,8 @@ DEVICES: Final[Mapping[str, str]] = {
             1: "active-backup", 4: "802.3ad", 5: "balance-tlb", 6: "balance-alb",
         }.items()
     },
-    "bridge": "ip link add top type bridge forward_delay 0; ip link set eth0 master top up",
-    "port of a bridge": "ip link add top type bridge forward_delay 0; ip link set eth0 master top up",
+    "bridge": _BRIDGE,
+    "port of a bridge": _BRIDGE,
     "macvlan": "ip link set eth0 up; ip link add link eth0 name top type macvlan mode bridge",
 }  # fmt: skip
 """Name → how it is made, over cards of virtio_net; it is called ``top``."""
