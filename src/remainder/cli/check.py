@@ -27,7 +27,8 @@ from remainder.lint.both_ways import partings
 from remainder.lint.skew import Skew, skews
 from remainder.lint.tiers import polarisations
 from remainder.plan import Plan, PlannedChoice, make_plan
-from remainder.sources.file import load
+from remainder.printable import printable_lines
+from remainder.sources.file import exposed, load
 
 
 @click.command(name="check")
@@ -59,13 +60,15 @@ def command(
         raise
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
     found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
-    parted = [parting.sentence for parting in partings(config)]
-    parted += [polarisation.sentence for polarisation in polarisations(config, tiers)]
+    warnings = [parting.sentence for parting in partings(config)]
+    warnings += [polarisation.sentence for polarisation in polarisations(config, tiers)]
+    if (readable := exposed(file, config)) is not None:
+        warnings.append(readable)
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
-        show(_document(plan, tiers, found, host=host, warnings=parted))
+        show(_document(plan, tiers, found, host=host, warnings=warnings))
     else:
-        click.echo(_text(file, plan, tiers, found, host=host, warnings=parted))
+        click.echo(_text(file, plan, tiers, found, host=host, warnings=warnings))
     missing = [item["need"] for item in host if not item["met"]]
     if strict and missing:
         raise HostError(
@@ -109,7 +112,7 @@ def _document(
     warnings: list[str],
 ) -> CheckDocument:
     return CheckDocument(
-        fingerprint=plan.fingerprint,
+        fingerprint=_fingerprint(plan, tiers),
         services=[
             CheckedService(
                 name=planned.name,
@@ -166,7 +169,7 @@ def _text(
         lines += [
             f"  {'ok' if item['met'] else 'NO'}  {item['need']}: {item['detail']}" for item in host
         ]
-    return "\n".join(lines)
+    return printable_lines(lines)
 
 
 _OWNERS = {"service": "server", "cluster": "member", "return_path": "router"}
@@ -187,5 +190,5 @@ def _count(plan: Plan, tiers: list[Tier]) -> str:
 
 
 def _fingerprint(plan: Plan, tiers: list[Tier]) -> str:
-    """The balancer's; if the file has no service, that of its first cluster."""
+    """The balancer's; if the file has no service, that of its first cluster or return path."""
     return plan.fingerprint if plan.choices else tiers[0].plan.fingerprint

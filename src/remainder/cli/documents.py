@@ -207,6 +207,7 @@ class Fingerprints(Struct, kw_only=True):
     """SHA-256, in hexadecimal."""
 
     file: str
+    """of a file with the secret in it: keyed with the secret"""
     tables: str
     """equal on two nodes if and only if they give equal answers"""
     program: str
@@ -303,8 +304,11 @@ class AgreeDocument(Struct, kw_only=True):
 
     version: Version = 1
     agree: bool
+    """every node could be compared, and answers like the file"""
     nodes: list[ComparedNode]
     clusters: list[CoveredCluster]
+    unreadable: list[UnreadableNode] = []
+    """nodes that could not be compared"""
 
 
 class VrrpInstance(Struct, kw_only=True):
@@ -329,6 +333,9 @@ class KeepalivedDocument(Struct, kw_only=True):
     advert_interval_s: float
     takeover_s: float
     data_plane: str
+    """the pin of its link"""
+    check: str
+    """the command that succeeds while its program is attached"""
     instances: list[VrrpInstance]
 
 

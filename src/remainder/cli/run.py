@@ -18,7 +18,9 @@ from remainder.errors import HostError
 from remainder.kernel import netlink, pins
 from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
+from remainder.observe.notify import Notify
 from remainder.observe.report import packets
+from remainder.printable import printable
 from remainder.roles import ROLES
 from remainder.roles.loop import before_start, serve
 from remainder.roles.node import RunningNode
@@ -52,6 +54,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             f"try `{sudo()}`",
             id="needs-root",
         )
+    notify = Notify.from_environment()
     wanted = Wanted(file=file, node=node, interface=interface, mode=mode, say=_say, warn=_warn)
     started_s = time.monotonic()
     before_start()
@@ -67,12 +70,18 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
         for line in _unassigned_vips(running):
             _say(line, id="vip-not-here")
         diagnosis = _Diagnosis(running)
+        exposure = _Exposure(running)
+        exposure.look()
 
         def ready() -> None:
             _ready(running, started_s)
             diagnosis.look()
 
-        serve(running, ready=ready, published=diagnosis.look, watch=diagnosis.look)
+        def published() -> None:
+            diagnosis.look()
+            exposure.look()
+
+        serve(running, ready=ready, published=published, watch=diagnosis.look, notify=notify)
         if keep:
             _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:
@@ -96,12 +105,12 @@ def _ready(running: RunningNode, started_s: float) -> None:
 
 def _say(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):  # a closed terminal or pipe must not stop a balancer
-        print(with_id(line, id), flush=True)
+        print(printable(with_id(line, id)), flush=True)
 
 
 def _warn(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):
-        print(f"warning: {with_id(line, id)}", file=sys.stderr, flush=True)
+        print(f"warning: {printable(with_id(line, id))}", file=sys.stderr, flush=True)
 
 
 class _Diagnosis:
@@ -119,6 +128,20 @@ class _Diagnosis:
     def forget(self) -> None:
         """The node is stopped."""
         self._watch.forget()
+
+
+class _Exposure:
+    """Warns of a secret that everybody on this host can read, once for each way."""
+
+    def __init__(self, running: RunningNode) -> None:
+        self._source = running.source
+        self._told: str | None = None
+
+    def look(self) -> None:
+        """After each file that was taken."""
+        if self._source.exposed is not None and self._source.exposed != self._told:
+            _warn(self._source.exposed, id="secret-exposed")
+        self._told = self._source.exposed
 
 
 def _unassigned_vips(running: RunningNode) -> list[str]:

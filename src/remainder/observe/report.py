@@ -44,9 +44,7 @@ def _report_or_why(node: str, role: Role) -> dict[str, Any]:
 
 def report(node: str, role: Role = "balancer") -> dict[str, Any]:
     """Everything about a node's data plane in a role.  Raises HostError if it has none."""
-    noted = state.read(node, role)
-    if noted is None:
-        raise HostError(f"node {node!r} does not run here as {role}", id="nothing-runs")
+    noted = state.load(node, role)
     if os.geteuid() != 0 and not os.access(pins.folder_of(node, role), os.R_OK):
         raise HostError("reading the counters requires root; try again with sudo", id="needs-root")
     attached = pins.find(node, role)
