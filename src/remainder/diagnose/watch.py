@@ -183,7 +183,9 @@ class Watch:
 
     def _is_due(self, role: Watched, known: _Known) -> bool:
         """Every minute; at once if there are servers or VIPs that were never asked."""
-        if role.role == "sender" or not (role.interface.up and role.interface.carrier):
+        if role.role == "sender" or not role.plan.vips:
+            return False
+        if not (role.interface.up and role.interface.carrier):
             return False
         now_s, served = self._host.now_s(), _served(role.plan)
         new = bool(served - known.asked)

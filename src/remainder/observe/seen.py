@@ -16,8 +16,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from remainder.errors import ConfigError
+from remainder.flow import address_of
 from remainder.kernel.image import OwnerName
-from remainder.observe import state
+from remainder.observe import rundir, state
 from remainder.plan import Role
 
 MINUTE_S: Final = 60.0
@@ -58,22 +60,25 @@ def path_of(node: str, role: Role) -> Path:
 def read(node: str, role: Role) -> Seen:
     """What was seen; nothing if nobody wrote it down, or another version did."""
     try:
-        return msgspec.json.decode(path_of(node, role).read_bytes(), type=Seen)
-    except (OSError, msgspec.DecodeError):
+        with rundir.entered(state.RUN) as at:
+            found = msgspec.json.decode(rundir.read(at, path_of(node, role).name), type=Seen)
+        for text in found.silent_since_s:
+            address_of(text)
+    except (OSError, ValueError, RecursionError, ConfigError):
         return Seen()
+    return found
 
 
 def write(node: str, role: Role, seen: Seen) -> None:
     """Replace it in one step.  Raises OSError."""
-    path = path_of(node, role)
-    temporary = path.with_suffix(".seen.new")
-    temporary.write_bytes(msgspec.json.encode(seen))
-    temporary.rename(path)
+    with rundir.entered(state.RUN) as at:
+        rundir.replace(at, path_of(node, role).name, msgspec.json.encode(seen))
 
 
 def remove(node: str, role: Role) -> None:
     """Forget it.  Raises OSError."""
-    path_of(node, role).unlink(missing_ok=True)
+    with rundir.entered(state.RUN) as at:
+        rundir.remove(at, path_of(node, role).name)
 
 
 def grown(sample: Sample | None, service: str, server: str, packets: int) -> int | None:

@@ -74,7 +74,7 @@ def serve(
     """Follow the file and the host until SIGTERM or Ctrl-C; then return.
 
     ``ready`` is called when nothing can be missed any more, ``published`` after each new file,
-    ``watch`` every few seconds.  ``notify`` is the service manager.
+    ``watch`` every few seconds.  ``notify`` is the service manager, which hears of the first two.
     """
     notify = notify or Notify()
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -87,7 +87,7 @@ def serve(
         signal.signal(number, on_signal)
     monitor = node.host.watch(events)
     try:
-        loop = Loop(node, events, published, notify, watch)
+        loop = Loop(node, events, published, watch=watch, notify=notify)
         loop.look()
         ready()
         notify.status(_status(node))

@@ -34,7 +34,9 @@ def test_notes_of_what_was_seen_are_no_state_of_a_role() -> None:
     assert [] == state.running()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"sample": 3}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"sample": 3}', b'{"silent_since_s": {"s1": 3.0}}']
+)
 def test_broken_notes_say_nothing(content: bytes) -> None:
     seen.path_of("lb1", "balancer").write_bytes(content)
 
