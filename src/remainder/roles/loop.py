@@ -30,6 +30,9 @@ LOOK_S: Final = 0.25
 TEND_S: Final = 5.0
 """How often the whole host is read, though nothing seems to have happened."""
 
+WATCH_S: Final = 2.0
+"""How often ``watch`` is called, at most."""
+
 AGAIN_S: Final = 5.0
 """How often a file is tried again that the host, not the file, was the reason to refuse."""
 
@@ -65,12 +68,13 @@ def serve(
     *,
     ready: Callable[[], None],
     published: Callable[[], None],
+    watch: Callable[[], None] = lambda: None,
     notify: Notify | None = None,
 ) -> None:
     """Follow the file and the host until SIGTERM or Ctrl-C; then return.
 
-    ``ready`` is called when nothing can be missed any more, ``published`` after each new file.
-    ``notify`` is the service manager, which hears of both.
+    ``ready`` is called when nothing can be missed any more, ``published`` after each new file,
+    ``watch`` every few seconds.  ``notify`` is the service manager.
     """
     notify = notify or Notify()
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -83,7 +87,7 @@ def serve(
         signal.signal(number, on_signal)
     monitor = node.host.watch(events)
     try:
-        loop = Loop(node, events, published, notify)
+        loop = Loop(node, events, published, notify, watch)
         loop.look()
         ready()
         notify.status(_status(node))
@@ -102,6 +106,9 @@ class Loop:
     events: queue.SimpleQueue[Any]
     published: Callable[[], None]
     notify: Notify = field(default_factory=Notify)
+    watch: Callable[[], None] = lambda: None
+    watch_s: float = 0.0
+    """When to call it again."""
     touched: bool = False
     """Something has happened that a look may find."""
     mended: int = 0
@@ -142,6 +149,9 @@ class Loop:
         restless = not self.node.glance() or self.touched
         if now_s >= self.look_s or (restless and now_s >= self.not_before_s):
             self.look()
+        if now_s >= self.watch_s:
+            self.watch()
+            self.watch_s = now_s + max(WATCH_S, SHARE * (self.clock() - now_s))
         if self.reading:
             return
         if self.node.source.changed():
