@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from remainder.choice import OwnerState
-from remainder.cli.documents_earlier import CheckedEarlier, EarlierDecision
+from remainder.cli.documents_earlier import CheckedEarlier, EarlierDecision, ReportedEarlier
 from remainder.errors import ConfigError, RemainderError
 from remainder.fleet import TierKind
 from remainder.plan import Role
@@ -194,15 +194,12 @@ class ReportedServer(Struct, kw_only=True):
     slots: int
     packets: int
     bytes: int
-
-
-class ReportedEarlier(Struct, kw_only=True):
-    """An earlier calculation of a service or a cluster as it runs."""
-
-    key: str
-    table: str
-    slots: int
-    servers: list[ReportedServer]
+    recent_packets: int | None = None
+    """of the last ``recent_s`` seconds; null: unknown, as for a server that is new"""
+    silent_since: str | None = None
+    """ISO 8601, with the UTC offset: it answers neither ARP nor neighbour discovery; or null"""
+    silent_s: int | None = None
+    """for how many seconds"""
 
 
 class ReportedService(Struct, kw_only=True):
@@ -267,6 +264,8 @@ class ReportedNode(Struct, kw_only=True):
     program: Program
     assigned: list[str]
     """VIPs that were put on the interface"""
+    recent_s: float | None = None
+    """the last minute, of which ``recent_packets`` tells; null if no process counts"""
     services: list[ReportedService]
     outcomes: dict[str, Count]
     """outcome → how many; they add up to ``seen``"""

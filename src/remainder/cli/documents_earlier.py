@@ -1,4 +1,4 @@
-"""Parts of the documents of ``check`` and ``where``: earlier calculations."""
+"""Parts of the documents of ``check``, ``where`` and ``status``: earlier calculations."""
 
 from __future__ import annotations
 
@@ -25,3 +25,22 @@ class EarlierDecision(Struct, kw_only=True):
     server: str
     address: str
     """empty for a member"""
+
+
+class EarlierOwner(Struct, kw_only=True):
+    """A server or member in an earlier calculation."""
+
+    name: str
+    address: str
+    """empty for a member"""
+    weight: int
+    slots: int
+
+
+class ReportedEarlier(Struct, kw_only=True):
+    """An earlier calculation of a service or a cluster as it runs."""
+
+    key: str
+    table: str
+    slots: int
+    servers: list[EarlierOwner]

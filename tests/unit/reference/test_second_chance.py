@@ -104,8 +104,8 @@ def test_with_equal_files_a_packet_visits_the_servers_of_its_way_each_once(
 ) -> None:
     version = data.draw(st.sampled_from([4, 6]))
     config = services(data, version)
-    (planned,) = make_plan(config).choices
-    way = [owner.name for owner in planned.way(flow_of(version), bytes.fromhex(SECRET))]
+    plan = make_plan(config)
+    way = [owner.name for owner in plan.choices[0].way(flow_of(version), plan.secret)]
 
     assert way == visits(dict.fromkeys(NAMES, config), flow_of(version), 64, way[0])
 
