@@ -21,7 +21,7 @@ from remainder_lab.traffic import HeldSessions
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.timeout(240)]
 
-SECRET: Final = "5ca1ab1e0ddba11c0ffee0ddba11ca75"
+SECRET: Final = "d1c2a7f4093be86a5f1e7720c94ab3d8"
 SUM3: Final = "src_ip + dst_ip + dst_port"
 THREE: Final = Calculation(servers=["s1", "s2", "s3"])
 FOUR: Final = Calculation(servers=["s1", "s2", "s3", "s4"], key=SUM3)
