@@ -103,7 +103,7 @@ class Phase:
     """IP version → how long the VIP was away."""
 
     forwarded: Mapping[str, int]
-    """Balancer → packets it forwarded in half a second, or longer on a slow machine, once settled."""
+    """Balancer → packets it forwarded once settled: in half a second, longer on slow machines."""
 
 
 @dataclass(frozen=True, kw_only=True)
