@@ -367,6 +367,7 @@ def _held(alone: Alone) -> Held:
     )
 
 
+@pytest.mark.timeout(int(SOAK_S) + 120)
 def test_a_storm_of_accidents_leaves_everything_standing_and_nothing_behind(
     alone: Alone, capsys: pytest.CaptureFixture[str]
 ) -> None:
