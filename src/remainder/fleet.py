@@ -27,6 +27,8 @@ class Part:
     mode: str = "auto"
     assign_vips: bool = False
     cluster_mac: bytes | None = None
+    vlan: int | None = None
+    """The VLAN whose tag its frames carry; None: they carry none."""
 
 
 def parts_of(config: Config, node: str) -> list[Part]:
@@ -63,6 +65,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
                 interface=balancer.interface,
                 mode=balancer.mode,
                 assign_vips=balancer.assign_vips,
+                vlan=balancer.vlan,
                 plan=make_plan(config),
             )
     clusters = [
@@ -74,6 +77,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
             role="member",
             interface=member.interface,
             mode=member.mode,
+            vlan=member.vlan,
             plan=member_plan(config, clusters, node=node),
             cluster_mac=clusters[0].mac,
         )
@@ -82,7 +86,12 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
     ]
     if paths:
         sender = next(sender for sender in paths[0].senders if sender.name == node)
-        yield Part(role="sender", interface=sender.interface, plan=return_plan(config, paths))
+        yield Part(
+            role="sender",
+            interface=sender.interface,
+            vlan=sender.vlan,
+            plan=return_plan(config, paths),
+        )
 
 
 def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = None) -> Plan:
