@@ -30,6 +30,8 @@ class Part:
     cluster_mac: bytes | None = None
     beside: tuple[str, ...] = ()
     """The other balancers of the file, which may hold the VIPs too."""
+    vlan: int | None = None
+    """The VLAN whose tag its frames carry; None: they carry none."""
 
 
 def parts_of(config: Config, node: str) -> list[Part]:
@@ -67,6 +69,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
                 mode=balancer.mode,
                 assign_vips=balancer.assign_vips,
                 beside=tuple(other.name for other in config.balancer if other != balancer),
+                vlan=balancer.vlan,
                 plan=make_plan(config),
             )
     clusters = [
@@ -78,6 +81,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
             role="member",
             interface=member.interface,
             mode=member.mode,
+            vlan=member.vlan,
             plan=member_plan(config, clusters, node=node),
             cluster_mac=clusters[0].mac,
         )
@@ -86,7 +90,12 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
     ]
     if paths:
         sender = next(sender for sender in paths[0].senders if sender.name == node)
-        yield Part(role="sender", interface=sender.interface, plan=return_plan(config, paths))
+        yield Part(
+            role="sender",
+            interface=sender.interface,
+            vlan=sender.vlan,
+            plan=return_plan(config, paths),
+        )
 
 
 def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = None) -> Plan:
