@@ -15,6 +15,7 @@ from remainder.choice import cluster_choices, return_choices
 from remainder.config import Cluster, Config, ReturnPath
 from remainder.errors import ConfigError
 from remainder.plan import Plan, Role, make_plan, plan_choice
+from remainder.selection.salt import salted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Part:
     cluster_mac: bytes | None = None
     vlan: int | None = None
     """The VLAN whose tag its frames carry; None: they carry none."""
+    beside: tuple[str, ...] = ()
+    """The other balancers of the file, which may hold the VIPs too."""
 
 
 def parts_of(config: Config, node: str) -> list[Part]:
@@ -66,6 +69,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
                 mode=balancer.mode,
                 assign_vips=balancer.assign_vips,
                 vlan=balancer.vlan,
+                beside=tuple(other.name for other in config.balancer if other != balancer),
                 plan=make_plan(config),
             )
     clusters = [
@@ -100,7 +104,7 @@ def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = N
         choices=tuple(
             plan_choice(choice) for cluster in clusters for choice in cluster_choices(cluster)
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "routers"),
         role="member",
         node=node,
     )
@@ -112,7 +116,7 @@ def return_plan(config: Config, paths: list[ReturnPath]) -> Plan:
         choices=tuple(
             plan_choice(choice) for path in paths for choice in return_choices(path, config.service)
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "routers"),
         role="sender",
     )
 

@@ -21,8 +21,10 @@ import numpy as np
 from remainder.choice import ANY_ADDRESS, Choice, Match, Owner, choice_of
 from remainder.config import Config
 from remainder.flow import ICMP, ICMPV6, Address, Flow, address_of
+from remainder.secrecy import stretched
 from remainder.selection import Table
 from remainder.selection.key import Key
+from remainder.selection.salt import salted
 from remainder.validation import validate
 
 Role = Literal["balancer", "member", "sender"]
@@ -92,6 +94,7 @@ class Plan:
 
     choices: tuple[PlannedChoice, ...]
     secret: bytes | None = None
+    """Of its tier, see selection/salt.py."""
     role: Role = "balancer"
     node: str | None = None
     """For a member: its own name, so the owner with this name is itself."""
@@ -126,12 +129,13 @@ class Plan:
         """Equal on two nodes if and only if they give the same answers (SHA-256, hexadecimal).
 
         Covers all that an answer depends on: services, keys, who owns each slot, and the secret
-        where a key is hashed.  The order of services, of servers that keep their slots, and of
-        the fields of a key changes no answer, and neither do servers without a slot.
+        where a key is hashed, stretched so that it cannot be guessed from the fingerprint.
+        The order of services, of servers that keep their slots, and of the fields of a key
+        changes no answer, and neither do servers without a slot.
         """
         digest = hashlib.sha256(b"" if self.role == "balancer" else self.role.encode())
         if any(planned.key.hashed for planned in self.choices):
-            digest.update(f"secret {(self.secret or b'').hex()}\n".encode())
+            digest.update(f"secret {stretched(self.secret or b'').hex()}\n".encode())
         for planned in sorted(self.choices, key=lambda item: item.name):
             digest.update(_canonical(planned))
         return digest.hexdigest()
@@ -197,7 +201,7 @@ def make_plan(config: Config) -> Plan:
     validate(config)
     return Plan(
         choices=tuple(plan_choice(choice_of(service)) for service in config.service),
-        secret=config.secret,
+        secret=salted(config.secret, "services"),
     )
 
 

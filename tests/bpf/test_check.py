@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,9 +12,8 @@ import pytest
 
 from remainder.diagnose import probe
 from remainder.errors import HostError
-from remainder.fleet import parts_of
+from remainder.fleet import Part, parts_of
 from remainder.kernel import clsact, libbpf, neighbours, netlink, netns, refusal
-from remainder.plan import Plan
 from remainder.sources.file import load
 
 pytestmark = [pytest.mark.bpf, pytest.mark.root]
@@ -22,9 +22,9 @@ FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
 NEED = "program can be attached"
 
 
-def plan_of(node: str) -> Plan:
+def part_of(node: str) -> Part:
     (part,) = parts_of(load(FLEET), node)
-    return part.plan
+    return part
 
 
 def refusing(number: int) -> object:
@@ -39,13 +39,17 @@ def refusing(number: int) -> object:
 def found(node: str) -> dict[str, tuple[bool, str]]:
     return {
         finding.need: (finding.met, finding.detail)
-        for finding in probe.probe(plan_of(node), interface=None)
+        for finding in probe.probe(part_of(node), interface=None)
     }
+
+
+HAS_TCX = tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 6)
+WAY = "tcx" if HAS_TCX else "clsact (before Linux 6.6)"
 
 
 @pytest.mark.parametrize(
     ("node", "detail"),
-    [("lb1", "XDP"), ("r1", "XDP, tcx ingress"), ("s1", "tcx egress")],
+    [("lb1", "XDP"), ("r1", f"XDP, {WAY} ingress"), ("s1", f"{WAY} egress")],
 )
 def test_every_role_is_attached_for_a_trial(node: str, detail: str) -> None:
     assert (True, detail) == found(node)[NEED]
@@ -152,7 +156,7 @@ def test_an_interface_without_ethernet_is_no_place_to_run() -> None:
         return [
             (finding.met, finding.detail)
             for name in ("tun0", "lo")
-            for finding in probe.probe(plan_of("lb1"), interface=name)
+            for finding in probe.probe(part_of("lb1"), interface=name)
             if finding.need == f"interface {name}"
         ]
 

@@ -25,7 +25,7 @@ from remainder.sources.file import load
 from remainder_bench import control, flood_report, wire_report
 from remainder_bench import report as packets_report
 from remainder_bench.cli import bench_documents
-from tests.docs.pages import EXAMPLES, ROOT, text_of
+from tests.docs.pages import EXAMPLES, ROOT, text_of, usable
 from tests.unit.bench import test_flood_report as floods
 from tests.unit.bench import test_report as packets
 from tests.unit.bench import test_wire_report as wires
@@ -101,8 +101,8 @@ def pair(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
-def test_check_keeps_to_its_schema(file: Path) -> None:
-    assert_is("check", told("check", "--no-host", str(file)))
+def test_check_keeps_to_its_schema(file: Path, tmp_path: Path) -> None:
+    assert_is("check", told("check", "--no-host", str(usable(file, tmp_path))))
 
 
 def test_check_of_a_whole_fleet_and_of_this_host_keeps_to_its_schema() -> None:
@@ -238,7 +238,7 @@ def test_a_failure_with_an_id_has_it_in_its_document(monkeypatch: pytest.MonkeyP
 
 def test_an_answer_that_is_an_error_too_is_the_only_document(tmp_path: Path) -> None:
     saved = tmp_path / "status.json"
-    plan = make_plan(load(EXAMPLES / "dns.toml"))
+    plan = make_plan(load(usable(EXAMPLES / "dns.toml", tmp_path)))
     saved.write_text(json.dumps({"version": 1, "nodes": [report(plan, "lb1")]}))
     done = run("agree", WEB, str(saved))
 

@@ -180,6 +180,12 @@ class ReportedServer(Struct, kw_only=True):
     slots: int
     packets: int
     bytes: int
+    recent_packets: int | None = None
+    """of the last ``recent_s`` seconds; null: unknown, as for a server that is new"""
+    silent_since: str | None = None
+    """ISO 8601, with the UTC offset: it answers neither ARP nor neighbour discovery; or null"""
+    silent_s: int | None = None
+    """for how many seconds"""
 
 
 class ReportedService(Struct, kw_only=True):
@@ -201,6 +207,7 @@ class Fingerprints(Struct, kw_only=True):
     """SHA-256, in hexadecimal."""
 
     file: str
+    """of a file with the secret in it: keyed with the secret"""
     tables: str
     """equal on two nodes if and only if they give equal answers"""
     program: str
@@ -240,6 +247,8 @@ class ReportedNode(Struct, kw_only=True):
     program: Program
     assigned: list[str]
     """VIPs that were put on the interface"""
+    recent_s: float | None = None
+    """the last minute, of which ``recent_packets`` tells; null if no process counts"""
     services: list[ReportedService]
     outcomes: dict[str, Count]
     """outcome → how many; they add up to ``seen``"""
@@ -295,8 +304,11 @@ class AgreeDocument(Struct, kw_only=True):
 
     version: Version = 1
     agree: bool
+    """every node could be compared, and answers like the file"""
     nodes: list[ComparedNode]
     clusters: list[CoveredCluster]
+    unreadable: list[UnreadableNode] = []
+    """nodes that could not be compared"""
 
 
 class VrrpInstance(Struct, kw_only=True):
@@ -321,6 +333,9 @@ class KeepalivedDocument(Struct, kw_only=True):
     advert_interval_s: float
     takeover_s: float
     data_plane: str
+    """the pin of its link"""
+    check: str
+    """the command that succeeds while its program is attached"""
     instances: list[VrrpInstance]
 
 

@@ -33,6 +33,8 @@ class Read:
     parts: list[Part]
     fingerprint: str
     stands_by: bool
+    is_same: bool = False
+    """As what was read before."""
 
 
 @dataclass
@@ -71,7 +73,12 @@ class RunningNode:
         """What the file says now; touches nothing that runs.  Raises ConfigError."""
         config = self.source.load()
         parts = parts_of(config, self.wanted.node)
-        return Read(parts, self.source.fingerprint, config.vrrp is not None)
+        return Read(
+            parts,
+            self.source.fingerprint,
+            stands_by=config.vrrp is not None,
+            is_same=self.source.is_same,
+        )
 
     def publish(self, read: Read) -> None:
         """All roles become what the file says, or none does."""
