@@ -34,6 +34,7 @@ from remainder.config_kinds import (
     Slots,
     TableText,
     VipText,
+    Vlan,
     Weight,
 )
 from remainder.errors import ConfigError
@@ -142,6 +143,7 @@ class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc
         bool,
         Meta(description="put the VIPs on the interface while running, so ARP and ND are answered"),
     ] = False
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, ATTACHED)
@@ -166,6 +168,7 @@ class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     interface: Interface
     weight: Weight = 1
     mode: Mode = "auto"
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, ATTACHED)
@@ -243,6 +246,7 @@ class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
     name: Name
     interface: Annotated[InterfaceName, Meta(description="interface on which packets leave")]
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, ATTACHED)

@@ -56,6 +56,10 @@ Fragments = Annotated[
 ]
 Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 means none")]
 Interface = Annotated[InterfaceName, Meta(description="interface on which packets arrive")]
+Vlan = Annotated[
+    int,
+    Meta(ge=1, le=4094, description="VLAN whose tagged frames are taken; default: untagged ones"),
+]
 Mode = Annotated[
     Literal["auto", "native", "generic"],
     Meta(description="XDP mode; auto: native if the driver supports it, otherwise generic"),

@@ -31,7 +31,7 @@ OF_SESSIONS = {
 }  # fmt: skip
 OF_FRAMES = {
     Outcome.NOT_IP, Outcome.OTHER_MAC, Outcome.NOT_VIP, Outcome.NO_SERVICE, Outcome.MALFORMED,
-    Outcome.TOO_MANY_HEADERS, Outcome.KEPT,
+    Outcome.TOO_MANY_HEADERS, Outcome.OTHER_VLAN, Outcome.KEPT,
 }  # fmt: skip
 """What no packet of a session meets, and fragments."""
 
