@@ -37,6 +37,7 @@ def service(number: int, *, mac: str | None = "02:00:5e:00:53:11") -> dict[str, 
             }
             for at in range(1, 4)
         ],
+        "before": [],
     }
 
 
