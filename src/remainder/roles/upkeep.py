@@ -55,12 +55,12 @@ def tend(role: RunningRole) -> bool:
         role.host, role.part, interface, role.plane, told=role.told, known=known
     )
     _note_vips(role, found.vips)
-    refusals: list[HostError] = []
+    refusals: list[HostError | OSError] = []
     mended: list[str] = []
     for step, addresses in reconcile.mend(wanted, found):
         try:
             said = _MENDS[step](role, wanted, addresses)
-        except HostError as error:
+        except (HostError, OSError) as error:
             refusals.append(error)
         else:
             mended += [said] if said else []
@@ -177,18 +177,24 @@ def _listen(role: RunningRole, wanted: reconcile.Footing, about: Collection[Addr
 
 def _assign(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     del wanted
-    for address in about:
-        if role.host.add_address(role.interface.segment, address):
-            role.assigned.add(address)
+    refusals: list[HostError] = []
+    for address in sorted(about, key=str):  # one that is refused must not keep the others away
+        try:
+            if role.host.add_address(role.interface.segment, address):
+                role.assigned.add(address)
+        except HostError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
     return f"{_listed(about)} assigned again"
 
 
 def _resolve(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     del wanted
     role.host.keep_resolved(role.interface.segment, about)
-    role.managed |= set(about)
     return f"{_listed(about)} resolved again"
 
+    role.managed |= set(about)  # first: some may stand there though others are refused
 
 _MENDS: Final[dict[Step, Mend]] = {
     Step.ATTACH: _attach,

@@ -1,0 +1,66 @@
+"""What stands in the way of one thing must not keep the others away, nor be told for ever."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Final
+
+import pytest
+
+from remainder.errors import HostError
+from remainder.flow import Address
+from remainder.kernel.fake_planes import FakePlane
+from tests.unit.roles.machine import Machine, balancer, web
+from tests.unit.roles.test_upkeep import (
+    ASSIGNED,
+    S11,
+    S12,
+    VIP,
+    a_vip_removed,
+    neighbours_flushed,
+    pins_removed,
+    started,
+)
+
+OTHERS: Final = [f"203.0.113.{number}" for number in range(20, 28)]
+
+
+def test_an_error_of_the_system_in_one_step_does_not_keep_the_others_away(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = started(machine)
+
+    def read_only(_: FakePlane) -> None:
+        raise OSError(30, "Read-only file system", "/sys/fs/bpf")
+
+    monkeypatch.setattr(FakePlane, "pin", read_only)
+    pins_removed(machine)
+    a_vip_removed(machine)
+    neighbours_flushed(machine)
+
+    assert not node.tend()
+    assert VIP in machine.eth0.put
+    assert {S11, S12} == machine.eth0.managed
+
+
+def test_a_vip_that_the_host_refuses_does_not_keep_the_others_away(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [web(11).replace('"web"', f'"web-{vip}"').replace("203.0.113.10", vip) for vip in OTHERS]
+    machine.write(*more, balancer() + ASSIGNED)
+    node = machine.start()
+    vips = set(machine.eth0.put)
+    assert len(OTHERS) == len(vips)
+    machine.eth0.addresses -= vips
+    machine.eth0.put.clear()
+    refused, add = ip_address(OTHERS[0]), machine.host.add_address
+
+    def add_address(index: int, address: Address) -> bool:
+        if address == refused:
+            raise HostError("the host will not have it")
+        return add(index, address)
+
+    monkeypatch.setattr(machine.host, "add_address", add_address, raising=False)
+
+    assert not node.tend()
+    assert vips - {refused} == machine.eth0.put
