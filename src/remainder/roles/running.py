@@ -72,6 +72,8 @@ class RunningRole:
     told: Told = field(default_factory=lambda: Told(b""))
     gone: bool = False
     """The interface is; we wait for its return."""
+    lost: bool = False
+    """Its program does not run, and that has been told."""
     vips_here: frozenset[Address] = frozenset()
     announcements: list[float] = field(default_factory=list)
     """When they are due."""
@@ -236,7 +238,7 @@ class RunningRole:
         self.told = change.told
         self.offloads = change.offloads
         self.published += 1
-        self.refused = None
+        self.refused, self.lost = None, False
         self._write_state()  # at once: the next process finds its counters by it
         if heard is not None and heard != hears:
             with self.telling():

@@ -79,6 +79,7 @@ def _wait_for_interface(role: RunningRole) -> bool:
     if not role.gone:
         role.gone = True
         role.managed, role.assigned, role.heard, role.offloads = set(), set(), None, ()
+        role.vips_here, role.lost = frozenset(), True
         role.wanted.warn(
             f"interface {role.interface.name} disappeared; waiting until there is a {name}",
             id="interface-gone",
@@ -128,6 +129,9 @@ Mend = Callable[["RunningRole", reconcile.Footing, Collection[Address]], str]
 def _attach(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     """Left to the node, which changes roles together."""
     del wanted, about
+    if role.lost:
+        return ""  # told before; its place may be taken for long
+    role.lost = True
     return f"somebody detached the {role.role}'s program, attaching it again"
 
 
@@ -191,10 +195,10 @@ def _assign(role: RunningRole, wanted: reconcile.Footing, about: Collection[Addr
 
 def _resolve(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     del wanted
+    role.managed |= set(about)  # first: some may stand there though others are refused
     role.host.keep_resolved(role.interface.segment, about)
     return f"{_listed(about)} resolved again"
 
-    role.managed |= set(about)  # first: some may stand there though others are refused
 
 _MENDS: Final[dict[Step, Mend]] = {
     Step.ATTACH: _attach,

@@ -16,13 +16,27 @@ from tests.unit.roles.test_upkeep import (
     S11,
     S12,
     VIP,
+    a_program_detached,
     a_vip_removed,
+    announced,
     neighbours_flushed,
     pins_removed,
     started,
 )
 
 OTHERS: Final = [f"203.0.113.{number}" for number in range(20, 28)]
+
+
+def test_vips_on_an_interface_that_came_back_are_announced(machine: Machine) -> None:
+    node = started(machine)
+    announced(machine, node, 5)
+    machine.kernel.remove("eth0")
+    assert node.tend()
+    machine.eth0 = machine.link("eth0", "192.0.2.2/24")
+    for _ in range(3):
+        assert node.tend()
+
+    assert [(VIP, machine.eth0.interface.mac)] * 3 == announced(machine, node, 5)
 
 
 def test_an_error_of_the_system_in_one_step_does_not_keep_the_others_away(
@@ -64,3 +78,34 @@ def test_a_vip_that_the_host_refuses_does_not_keep_the_others_away(
 
     assert not node.tend()
     assert vips - {refused} == machine.eth0.put
+
+
+def test_a_place_that_is_taken_for_long_is_told_once(machine: Machine) -> None:
+    node = started(machine)
+    a_program_detached(machine)
+    machine.kernel.fail["commit", "balancer"] = "somebody else's program is there"
+    for _ in range(5):
+        assert not node.tend()
+
+    assert [
+        "eth0: somebody detached the balancer's program, attaching it again",
+        "somebody else's program is there; trying again",
+    ] == machine.warned
+
+    machine.kernel.fail.clear()
+    assert node.tend()
+    a_program_detached(machine)
+    assert node.tend()
+    assert 2 == len([line for line in machine.warned if "somebody detached" in line])
+
+
+def test_a_program_that_went_with_its_interface_was_detached_by_nobody(machine: Machine) -> None:
+    node = started(machine)
+    machine.kernel.remove("eth0")
+    assert node.tend()
+    machine.link("eth0", "192.0.2.2/24")
+    machine.kernel.fail["commit", "balancer"] = "not yet"
+    for _ in range(3):
+        assert not node.tend()
+
+    assert [] == [line for line in machine.warned if "somebody detached" in line]
