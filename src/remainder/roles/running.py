@@ -196,8 +196,8 @@ class RunningRole:
         """For what comes after a commit: a refusal is told, and ends nothing."""
         try:
             yield
-        except HostError as error:
-            self.wanted.warn(str(error))
+        except (HostError, OSError) as error:
+            self.wanted.warn(notes.sentence_of(error))
 
     def forget(self, addresses: Collection[Address], *, index: int | None = None) -> None:
         """Let go of neighbours, but for those that another role here still needs."""

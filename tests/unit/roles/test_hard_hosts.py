@@ -9,7 +9,8 @@ import pytest
 
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel.fake_planes import FakePlane
+from remainder.kernel.fake_planes import FakePlane, FakePlanes, FakePrepared
+from remainder.plan import Role
 from tests.unit.roles.machine import Machine, balancer, web
 from tests.unit.roles.test_upkeep import (
     ASSIGNED,
@@ -109,3 +110,39 @@ def test_a_program_that_went_with_its_interface_was_detached_by_nobody(machine: 
         assert not node.tend()
 
     assert [] == [line for line in machine.warned if "somebody detached" in line]
+
+
+def test_an_error_of_the_system_after_a_commit_is_told_and_the_change_stands(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = started(machine)
+
+    def finish(_: FakePrepared) -> None:
+        raise OSError(30, "Read-only file system", "/sys/fs/bpf/remainder/n")
+
+    monkeypatch.setattr(FakePrepared, "finish", finish)
+    machine.write(web(11), balancer() + ASSIGNED)
+    node.reload()
+
+    assert "/sys/fs/bpf/remainder/n: Read-only file system" in machine.warned
+    assert {S11} == node.roles[0].managed
+    assert {("n", "balancer")} == set(machine.kernel.planes)
+
+
+def test_an_error_of_the_system_at_a_stop_does_not_keep_the_rest_running(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = started(machine)
+    removed = FakePlanes.remove
+
+    def remove(planes: FakePlanes, name: str, role: Role) -> bool:
+        if role == "sender":
+            raise OSError(24, "Too many open files")
+        return removed(planes, name, role)
+
+    monkeypatch.setattr(FakePlanes, "remove", remove)
+    node.stop()
+
+    assert ["Too many open files"] == machine.warned
+    assert {("n", "sender")} == set(machine.kernel.planes)
+    assert set() == machine.eth0.managed == machine.eth1.managed
