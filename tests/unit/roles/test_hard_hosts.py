@@ -11,7 +11,7 @@ from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.fake_planes import FakePlane, FakePlanes, FakePrepared
 from remainder.plan import Role
-from tests.unit.roles.machine import Machine, balancer, web
+from tests.unit.roles.machine import Machine, back, balancer, web
 from tests.unit.roles.test_upkeep import (
     ASSIGNED,
     S11,
@@ -146,3 +146,19 @@ def test_an_error_of_the_system_at_a_stop_does_not_keep_the_rest_running(
     assert ["Too many open files"] == machine.warned
     assert {("n", "sender")} == set(machine.kernel.planes)
     assert set() == machine.eth0.managed == machine.eth1.managed
+
+
+def test_what_is_wrong_with_a_file_that_the_host_refuses_is_not_told_at_each_attempt(
+    machine: Machine,
+) -> None:
+    node = started(machine)
+    machine.write(web(11, 12, 30), balancer() + ASSIGNED, back())
+    machine.kernel.fail["prepare", "balancer"] = "no memory"
+    for _ in range(3):
+        with pytest.raises(HostError, match="no memory"):
+            node.reload()
+    assert [] == machine.warned
+
+    machine.kernel.fail.clear()
+    node.reload()
+    assert ["192.0.2.30" in line for line in machine.warned] == [True]
