@@ -61,7 +61,15 @@ _Key = Annotated[
 ]
 _Table = Annotated[TableName, Meta(description=f"one of {', '.join(ALGORITHMS)}")]
 Slots = Annotated[
-    int, Meta(ge=1, le=MAX_SLOTS, description="maglev only: a prime, 65537 by default")
+    int,
+    Meta(
+        ge=1,
+        le=MAX_SLOTS,
+        description="maglev, rendezvous: a prime, 65537 by default; modulo: every owner has a slot",
+    ),
+]
+Slot = Annotated[
+    int, Meta(ge=0, lt=MAX_SLOTS, description="modulo with slots: the first of its own, from 0")
 ]
 Fragments = Annotated[
     Literal["drop", "forward"],
@@ -83,10 +91,13 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     name: Name
     address: _Address
     weight: Weight = 1
+    slot: Slot | None = None
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, name: str, address: Address | str, weight: int = 1) -> None: ...
+        def __init__(
+            self, *, name: str, address: Address | str, weight: int = 1, slot: int | None = None
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         settle(self, _REACHED)
@@ -181,6 +192,7 @@ class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     name: Name
     interface: InterfaceName
     weight: Weight = 1
+    slot: Slot | None = None
     mode: Mode = "auto"
 
 
@@ -234,10 +246,13 @@ class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     name: Name
     address: _Address
     weight: Weight = 1
+    slot: Slot | None = None
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, name: str, address: Address | str, weight: int = 1) -> None: ...
+        def __init__(
+            self, *, name: str, address: Address | str, weight: int = 1, slot: int | None = None
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         settle(self, _REACHED)

@@ -68,6 +68,7 @@ VALID = {
     "a hash over a Maglev table": with_service(
         key=" hash ( src_ip,dst_port )", table="maglev", slots=251
     ),
+    "a modulo table with slots": with_service(slots=7, servers=[SERVER | {"slot": 0}]),
     "a weight": with_server(weight=0),
     "every key of a balancer": with_balancer(mode="native", assign_vips=True),
     "a secret": with_service() | {"secret": "0123456789abcdef" * 2},

@@ -29,6 +29,7 @@ def service(number: int, *, mac: str | None = "02:00:5e:00:53:11") -> dict[str, 
                 "mac": mac,
                 "weight": 1,
                 "slots": 21_846,
+                "slot": None,
                 "packets": 1_234_567,
                 "bytes": 98_765_432,
             }

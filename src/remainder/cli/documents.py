@@ -178,6 +178,8 @@ class ReportedServer(Struct, kw_only=True):
     """null: not resolved"""
     weight: int
     slots: int
+    slot: int | None = None
+    """the first slot of its own, in a modulo table with ``slots``"""
     packets: int
     bytes: int
 

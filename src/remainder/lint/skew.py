@@ -85,7 +85,7 @@ def skews(choice: Choice) -> list[Skew]:
         ]
     if several and sources == {"src_ip"}:
         found.append(_one_client(key))
-    if choice.table == "modulo" and sources:
+    if choice.table == "modulo" and choice.slots is None and sources:
         found.append(_one_more(choice))
     return found
 

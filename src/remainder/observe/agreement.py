@@ -103,18 +103,23 @@ def _choice(told: Mapping[str, Any]) -> Choice:
         ),
         key=parse_key(told["key"]),
         table=told["table"],
-        slots=told["slots"] if told["table"] != "modulo" else None,
+        slots=told["slots"] if told["table"] != "modulo" or _fixed(told) else None,
         owners=tuple(
             Owner(
                 owner["name"],
                 owner["weight"],
                 address_of(owner["address"]) if owner["address"] else None,
+                owner.get("slot"),
             )
             for owner in told["servers"]
         ),
         method=told["method"],
         fragments=told["fragments"],
     )
+
+
+def _fixed(told: Mapping[str, Any]) -> bool:
+    return any(owner.get("slot") is not None for owner in told["servers"])
 
 
 def difference(ours: Plan, theirs: Plan) -> tuple[Flow, str, str] | None:

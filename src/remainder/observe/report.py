@@ -120,6 +120,7 @@ def _service(service: state.ServiceState, sent: dict[OwnerName, counters.Count])
                 "mac": server.mac,
                 "weight": server.weight,
                 "slots": server.slots,
+                "slot": server.slot,
                 "packets": sent[service.name, server.name].packets,
                 "bytes": sent[service.name, server.name].bytes,
             }

@@ -53,6 +53,7 @@ _KEY: Final = "a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_por
 _TABLE: Final = f"one of {', '.join(ALGORITHMS)}"
 _WEIGHT: Final = "an integer, 0–255"
 _SLOTS: Final = f"a prime, at most {MAX_SLOTS}"
+_SLOT: Final = f"an integer, 0–{MAX_SLOTS - 1}"
 _FRAGMENTS: Final = "'drop' or 'forward'"
 _INTERFACE: Final = "an interface name, 1–15 characters"
 _MODE: Final = "'auto', 'native' or 'generic'"
@@ -74,6 +75,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "service[].servers[].name": _NAME,
     "service[].servers[].address": _ADDRESS,
     "service[].servers[].weight": _WEIGHT,
+    "service[].servers[].slot": _SLOT,
     "service[].slots": _SLOTS,
     "service[].fragments": _FRAGMENTS,
     "balancer": "[[balancer]] sections, in double brackets",
@@ -96,6 +98,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "cluster[].members[].name": _NAME,
     "cluster[].members[].interface": _INTERFACE,
     "cluster[].members[].weight": _WEIGHT,
+    "cluster[].members[].slot": _SLOT,
     "cluster[].members[].mode": _MODE,
     "cluster[].mac": f"a MAC address in quotes, like '{CLUSTER_MAC}'",
     "cluster[].slots": _SLOTS,
@@ -110,6 +113,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "return_path[].routers[].name": _NAME,
     "return_path[].routers[].address": _ADDRESS,
     "return_path[].routers[].weight": _WEIGHT,
+    "return_path[].routers[].slot": _SLOT,
     "return_path[].senders": f"a list of at least one sender, like [ {_MEMBER} ]",
     "return_path[].senders[]": f"a sender, like {_MEMBER}",
     "return_path[].senders[].name": _NAME,
