@@ -23,6 +23,7 @@ The library needs no root and does no I/O but reading files::
 """
 
 from remainder import explain
+from remainder.answers import Answers
 from remainder.choice import (
     Choice,
     Match,
@@ -48,6 +49,7 @@ from remainder.errors import ConfigError, Disagreement, HostError, RemainderErro
 from remainder.file_schema import json_schema
 from remainder.fleet import Part, Tier, member_plan, nodes_of, parts_of, return_plan, tiers_of
 from remainder.flow import Address, Flow, parse_endpoint, parse_flow, parse_protocol
+from remainder.flows import Flows
 from remainder.lint.both_ways import Parting, partings
 from remainder.lint.skew import Skew, skews
 from remainder.observe.agreement import Comparison, Coverage, compare, coverage, difference
@@ -67,6 +69,7 @@ __all__ = [
     "FIELDS",
     "Address",
     "Algorithm",
+    "Answers",
     "Balancer",
     "Choice",
     "Cluster",
@@ -77,6 +80,7 @@ __all__ = [
     "Decision",
     "Disagreement",
     "Flow",
+    "Flows",
     "HostError",
     "Key",
     "Match",

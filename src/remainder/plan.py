@@ -17,9 +17,11 @@ from typing import Final, Literal
 
 import numpy as np
 
+from remainder.answers import Answers, Asked, answers_of
 from remainder.choice import ANY_ADDRESS, Choice, Match, Owner, choice_of
 from remainder.config import Config
 from remainder.flow import ICMP, ICMPV6, Address, Flow, address_of
+from remainder.flows import Flows
 from remainder.selection import Table
 from remainder.selection.key import Key
 from remainder.validation import validate
@@ -144,6 +146,15 @@ class Plan:
             if planned is not None:
                 return planned
         return self.by_match.get(Match(ANY_ADDRESS[address.version], None, None))
+
+    def where_many(self, flows: Flows) -> Answers:
+        """Where each of many flows goes, as ``where`` says it for one; in columns, and fast."""
+        return answers_of(
+            [Asked(planned.choice, planned.table) for planned in self.choices],
+            flows,
+            secret=self.secret,
+            answers_echo=self.role == "balancer",
+        )
 
     def answers_echo(self, flow: Flow, planned: PlannedChoice | None) -> bool:
         """Whether an echo request is the balancer's own to answer (docs/packets.md, section 8)."""

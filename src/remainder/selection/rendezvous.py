@@ -23,9 +23,9 @@ import numpy.typing as npt
 from remainder.selection.maglev import DEFAULT_SLOTS
 from remainder.selection.types import Table
 
-Words = npt.NDArray[np.uint32]
-Numbers = npt.NDArray[np.intp]
-Distances = npt.NDArray[np.int64]
+_Words = npt.NDArray[np.uint32]
+_Numbers = npt.NDArray[np.intp]
+_Distances = npt.NDArray[np.int64]
 
 _BLOCK: Final = 16_384
 """Slots that are scored together: few enough to stay in the processor's cache."""
@@ -49,7 +49,7 @@ def table(
     return preferred(np.arange(slots or DEFAULT_SLOTS), weights, names)
 
 
-def preferred(slots: Numbers, weights: Sequence[int], names: Sequence[str]) -> Table:
+def preferred(slots: _Numbers, weights: Sequence[int], names: Sequence[str]) -> Table:
     """The owner with the best score on each of some slots, by number; at least one has a weight."""
     groups: dict[int, list[int]] = {}
     for owner in sorted(range(len(names)), key=lambda owner: names[owner]):
@@ -65,7 +65,7 @@ def preferred(slots: Numbers, weights: Sequence[int], names: Sequence[str]) -> T
 
 
 def _best(
-    mixed: Words, groups: dict[int, list[int]], seeds: Sequence[tuple[np.uint32, np.uint32]]
+    mixed: _Words, groups: dict[int, list[int]], seeds: Sequence[tuple[np.uint32, np.uint32]]
 ) -> Table:
     """Compare within a weight by score, and between weights by distance / weight, exactly.
 
@@ -90,8 +90,8 @@ def _best(
 
 
 def _best_of_equals(
-    mixed: Words, owners: Sequence[int], seeds: Sequence[tuple[np.uint32, np.uint32]]
-) -> tuple[Words, Table]:
+    mixed: _Words, owners: Sequence[int], seeds: Sequence[tuple[np.uint32, np.uint32]]
+) -> tuple[_Words, Table]:
     """The highest score of each slot and its owner; equal scores: the first one."""
     best, scores, shifted = _scored(mixed, *seeds[owners[0]]), mixed.copy(), mixed.copy()
     chosen = np.full(len(mixed), owners[0], dtype=np.uint16)
@@ -110,7 +110,7 @@ def _seeds(name: str) -> tuple[np.uint32, np.uint32]:
     return np.uint32(first), np.uint32(second | 1)
 
 
-def _mixed(slots: Numbers) -> Words:
+def _mixed(slots: _Numbers) -> _Words:
     """Neighbouring slots as unlike numbers: Wellons' lowbias32, a bijection of 32-bit words."""
     word = slots.astype(np.uint32)
     word ^= word >> np.uint32(16)
@@ -121,14 +121,14 @@ def _mixed(slots: Numbers) -> Words:
     return word
 
 
-def _scored(mixed: Words, first: np.uint32, second: np.uint32) -> Words:
+def _scored(mixed: _Words, first: np.uint32, second: np.uint32) -> _Words:
     scores = np.empty_like(mixed)
     _score(mixed, first, second, scores, np.empty_like(mixed))
     return scores
 
 
 def _score(
-    mixed: Words, first: np.uint32, second: np.uint32, scores: Words, shifted: Words
+    mixed: _Words, first: np.uint32, second: np.uint32, scores: _Words, shifted: _Words
 ) -> None:
     """Fill ``scores`` with those of one owner; ``shifted`` is room to work in."""
     np.bitwise_xor(mixed, first, out=scores)
@@ -140,7 +140,7 @@ def _score(
     np.bitwise_xor(scores, shifted, out=scores)
 
 
-def _distance(scores: Words) -> Distances:
+def _distance(scores: _Words) -> _Distances:
     """``-log2((score + 1/2) / 2^32)`` in units of 2^-32, never rising with the score."""
     odd = scores.astype(np.int64) * 2 + 1
     exponent = np.frexp(odd.astype(np.float64))[1].astype(np.int64) - 1  # exact: odd has 33 bits
@@ -150,12 +150,12 @@ def _distance(scores: Words) -> Distances:
     low = normal & ((1 << low_bits) - 1)
     logs = _logs()
     fraction = logs[index] + ((logs[index + 1] - logs[index]) * low >> low_bits)
-    distance: Distances = ((33 - exponent) << _FRACTION_BITS) - fraction
+    distance: _Distances = ((33 - exponent) << _FRACTION_BITS) - fraction
     return distance
 
 
 @cache
-def _logs() -> Distances:
+def _logs() -> _Distances:
     """``log2(1 + i / 4096)`` for i from 0 to 4096, in units of 2^-32, digit by digit."""
     number = (np.arange((1 << _LOG_BITS) + 1, dtype=np.uint64) + (1 << _LOG_BITS)) << np.uint64(
         31 - _LOG_BITS
