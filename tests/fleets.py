@@ -8,6 +8,7 @@ from remainder.config import (
     Balancer,
     Cluster,
     Config,
+    EarlierServers,
     Member,
     ReturnPath,
     Router,
@@ -18,6 +19,7 @@ from remainder.config import (
 )
 
 SUM3 = "src_ip + dst_ip + dst_port"
+SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
 
 
 def service(**changed: Any) -> Service:
@@ -35,6 +37,27 @@ def service(**changed: Any) -> Service:
         ],
     }
     return Service(**plain | changed)
+
+
+def servers(*names: str, **changed: Any) -> list[Server]:
+    """s1 at 192.0.2.11 and so on, each a node of the file."""
+    return [
+        Server(
+            name=name, address=f"192.0.2.{10 + int(name[1:])}", **{"interface": "eth0"} | changed
+        )
+        for name in names
+    ]
+
+
+def changing(**changed: Any) -> Service:
+    """From three servers under the sum of five fields to four under that of three."""
+    plain: dict[str, Any] = {
+        "servers": servers("s1", "s2", "s3", "s4"),
+        "before": [
+            EarlierServers(key=SUM5, table="modulo", servers=servers("s1", "s2", "s3")),
+        ],
+    }
+    return service(**plain | changed)
 
 
 def cluster(**changed: Any) -> Cluster:

@@ -28,15 +28,20 @@ from remainder.choice import (
     Choice,
     Match,
     Owner,
+    OwnerState,
     Written,
     choice_of,
     cluster_choices,
+    owner_states,
     return_choices,
 )
 from remainder.config import (
     Balancer,
     Cluster,
     Config,
+    EarlierMember,
+    EarlierMembers,
+    EarlierServers,
     Member,
     ReturnPath,
     Router,
@@ -47,14 +52,24 @@ from remainder.config import (
 )
 from remainder.errors import ConfigError, Disagreement, HostError, RemainderError, Unsupported
 from remainder.file_schema import json_schema
-from remainder.fleet import Part, Tier, member_plan, nodes_of, parts_of, return_plan, tiers_of
+from remainder.fleet import (
+    Part,
+    Tier,
+    member_plan,
+    nodes_of,
+    parts_of,
+    return_plan,
+    server_plan,
+    tiers_of,
+)
 from remainder.flow import Address, Flow, parse_endpoint, parse_flow, parse_protocol
 from remainder.flows import Flows
 from remainder.lint.both_ways import Parting, partings
+from remainder.lint.second_chance import WithoutChance, without_chance
 from remainder.lint.skew import Skew, skews
 from remainder.observe.agreement import Comparison, Coverage, compare, coverage, difference
 from remainder.outcome import Outcome, Verdict
-from remainder.plan import Decision, Plan, PlannedChoice, Role, make_plan
+from remainder.plan import Calculated, Decision, Plan, PlannedChoice, Role, make_plan
 from remainder.reference import Node, Result, frame_of, process, read_flow
 from remainder.selection import ALGORITHMS, Algorithm, Table
 from remainder.selection.key import FIELDS, Key, parse_key
@@ -71,6 +86,7 @@ __all__ = [
     "Algorithm",
     "Answers",
     "Balancer",
+    "Calculated",
     "Choice",
     "Cluster",
     "Comparison",
@@ -79,6 +95,9 @@ __all__ = [
     "Coverage",
     "Decision",
     "Disagreement",
+    "EarlierMember",
+    "EarlierMembers",
+    "EarlierServers",
     "Flow",
     "Flows",
     "HostError",
@@ -88,6 +107,7 @@ __all__ = [
     "Node",
     "Outcome",
     "Owner",
+    "OwnerState",
     "Part",
     "Parting",
     "Plan",
@@ -106,6 +126,7 @@ __all__ = [
     "Unsupported",
     "Verdict",
     "Vrrp",
+    "WithoutChance",
     "Written",
     "__version__",
     "choice_of",
@@ -121,6 +142,7 @@ __all__ = [
     "make_plan",
     "member_plan",
     "nodes_of",
+    "owner_states",
     "parse_endpoint",
     "parse_flow",
     "parse_key",
@@ -131,8 +153,10 @@ __all__ = [
     "read_flow",
     "return_choices",
     "return_plan",
+    "server_plan",
     "siphash13",
     "skews",
     "tiers_of",
     "validate",
+    "without_chance",
 ]

@@ -13,8 +13,19 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from remainder.config import Cluster, Member, ReturnPath, Router, Server, Service
+from remainder.config import (
+    Cluster,
+    EarlierMember,
+    EarlierMembers,
+    EarlierServers,
+    Member,
+    ReturnPath,
+    Router,
+    Server,
+    Service,
+)
 from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS, Address, address_of, protocol_name
 from remainder.selection import ALGORITHMS, Table, slots_of
@@ -96,6 +107,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     owners: tuple[Owner, ...]
     method: str
     fragments: str
+    before: tuple[Choice, ...] = ()
+    """earlier calculations for the same packets, newest first"""
 
     @property
     def weights(self) -> list[int]:
@@ -116,22 +129,52 @@ class Choice(Struct, frozen=True, kw_only=True):
         )
 
 
+OwnerState = Literal["active", "filling", "draining", "gone"]
+"""Of a server or member: owns slots now and before, only now, only before; is in no calculation."""
+
+
+def state_of(choice: Choice, name: str) -> OwnerState:
+    """What the calculations of a choice, and nothing else, say of an owner.
+
+    Where there is no earlier calculation, every owner of slots is active.
+    An owner without a slot now is draining: sessions may still be with it.
+    """
+    calculations = (choice, *choice.before)
+    if all(name not in {owner.name for owner in one.owners} for one in calculations):
+        return "gone"
+    now, *before = (
+        name in {owner.name for owner in one.owners if owner.weight} for one in calculations
+    )
+    if not now:
+        return "draining"
+    return "active" if any(before) or not before else "filling"
+
+
+def owner_states(choice: Choice) -> dict[str, OwnerState]:
+    """The state of every owner in any calculation, those of now first."""
+    names = [owner.name for one in (choice, *choice.before) for owner in one.owners]
+    return {name: state_of(choice, name) for name in dict.fromkeys(names)}
+
+
 def choice_of(service: Service) -> Choice:
     """Between the servers of a service."""
-    return _choice(
+    choice = _choice(
         service,
         service.name,
         Match(service.vip, service.port, service.protocol),
         _reached(service.servers),
         method=service.method,
     )
+    return _with_before(choice, [(item, _reached(item.servers)) for item in service.before])
 
 
 def cluster_choices(cluster: Cluster) -> tuple[Choice, ...]:
     """Between the members of a cluster; one for each address family if the address is any."""
     owners = _found(cluster.members)
     if cluster.address is not None:
-        return (_choice(cluster, cluster.name, Match(cluster.address, None, None), owners),)
+        choice = _choice(cluster, cluster.name, Match(cluster.address, None, None), owners)
+        before = [(item, _found(item.members)) for item in cluster.before]
+        return (_with_before(choice, before),)
     return tuple(
         _choice(cluster, f"{cluster.name}/ipv{version}", Match(address, None, None), owners)
         for version, address in ANY_ADDRESS.items()
@@ -174,9 +217,21 @@ def _choice(
     )
 
 
+def _with_before(
+    choice: Choice,
+    before: Sequence[tuple[EarlierServers | EarlierMembers, tuple[Owner, ...]]],
+) -> Choice:
+    """The same with its earlier calculations, which are for the same packets."""
+    earlier = tuple(
+        replace(choice, key=item.key, table=item.table, slots=item.slots, owners=owners)
+        for item, owners in before
+    )
+    return replace(choice, before=earlier) if earlier else choice
+
+
 def _reached(owners: Sequence[Server | Router]) -> tuple[Owner, ...]:
     return tuple(Owner(owner.name, owner.weight, owner.address, owner.slot) for owner in owners)
 
 
-def _found(owners: Sequence[Member]) -> tuple[Owner, ...]:
+def _found(owners: Sequence[Member | EarlierMember]) -> tuple[Owner, ...]:
     return tuple(Owner(owner.name, owner.weight, None, owner.slot) for owner in owners)

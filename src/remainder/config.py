@@ -12,13 +12,34 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from remainder.config_kinds import (
+    CHOOSING,
+    MAX_EARLIER,
+    MAX_MEMBERS,
+    MAX_SERVERS,
+    MAX_SLOTS,
+    NAME_PATTERN,
+    REACHED,
+    EarlierMember,
+    EarlierMembers,
+    EarlierServers,
+    Fragments,
+    InterfaceName,
+    KeyText,
+    Mode,
+    Name,
+    ReachedAddress,
+    Server,
+    Slot,
+    Slots,
+    TableText,
+    Weight,
+)
 from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS, Address, mac_of
 from remainder.forwarding import METHODS
-from remainder.selection import ALGORITHMS
 from remainder.selection.key import Key
 from remainder.values import (
-    KeyValue,
     Mac,
     MachineAddress,
     MethodName,
@@ -26,95 +47,38 @@ from remainder.values import (
     Protocol,
     Secret,
     SharedAddress,
-    TableName,
     fields_of,
     settle,
 )
 
-MAX_SLOTS: Final = 1_048_576
-"""Most slots of one service: keeps the kernel's 128-bit arithmetic inside 64-bit words."""
+__all__ = [
+    "CLUSTER_MAC", "MAX_EARLIER", "MAX_MEMBERS", "MAX_SERVERS", "MAX_SERVICES", "MAX_SLOTS",
+    "MAX_SLOTS_IN_FILE", "NAME_PATTERN", "Balancer", "Cluster", "Config", "EarlierMember",
+    "EarlierMembers", "EarlierServers", "Member", "ReturnPath", "Router", "Sender", "Server",
+    "Service", "Vrrp",
+]  # fmt: skip
 
 MAX_SLOTS_IN_FILE: Final = 134_217_728
 """Most slots of all services together: 256 MiB of table."""
 
 MAX_SERVICES: Final = 16_384
-MAX_SERVERS: Final = 16_384
-MAX_MEMBERS: Final = 1_024
 
 CLUSTER_MAC: Final = "03:00:5e:52:4d:44"
 """Locally administered, and a group address: switches send it everywhere."""
-
-NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$(?!\n)"
-
-Name = Annotated[
-    str,
-    Meta(
-        # (?!\n) because Python's $ also matches before a last newline
-        pattern=NAME_PATTERN,
-        description="up to 63 letters, digits, '.', '_' and '-'",
-    ),
-]
-_Address = Annotated[MachineAddress, Meta(description="an IPv4 or IPv6 address")]
-_Key = Annotated[
-    KeyValue,
-    Meta(description="a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_port)'"),
-]
-_Table = Annotated[TableName, Meta(description=f"one of {', '.join(ALGORITHMS)}")]
-Slots = Annotated[
-    int,
-    Meta(
-        ge=1,
-        le=MAX_SLOTS,
-        description="maglev, rendezvous: a prime, 65537 by default; modulo: every owner has a slot",
-    ),
-]
-Slot = Annotated[
-    int, Meta(ge=0, lt=MAX_SLOTS, description="modulo with slots: the first of its own, from 0")
-]
-Fragments = Annotated[
-    Literal["drop", "forward"],
-    Meta(description="what to do with fragments, see docs/packets.md"),
-]
-Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 means none")]
-InterfaceName = Annotated[
-    str, Meta(min_length=1, max_length=15, description="interface on which packets arrive")
-]
-Mode = Annotated[
-    Literal["auto", "native", "generic"],
-    Meta(description="XDP mode; auto: native if the driver supports it, otherwise generic"),
-]
-
-
-class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A machine that answers for a service (claim 1a)."""
-
-    name: Name
-    address: _Address
-    weight: Weight = 1
-    slot: Slot | None = None
-
-    if TYPE_CHECKING:
-
-        def __init__(
-            self, *, name: str, address: Address | str, weight: int = 1, slot: int | None = None
-        ) -> None: ...
-
-    def __post_init__(self) -> None:
-        settle(self, _REACHED)
 
 
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A VIP, port and protocol, and the servers behind them."""
 
     name: Name
-    vip: _Address
+    vip: ReachedAddress
     port: Annotated[
         Port,
         Meta(description="destination port; 'any' for all ports, or a protocol without ports"),
     ]
     protocol: Annotated[Protocol, Meta(description=f"'any' or one of {', '.join(PROTOCOLS)}")]
-    key: _Key
-    table: _Table
+    key: KeyText
+    table: TableText
     servers: Annotated[
         list[Server],
         Meta(
@@ -126,6 +90,13 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     method: Annotated[MethodName, Meta(description=f"one of {', '.join(METHODS)}")] = "l2"
     slots: Slots | None = None
     fragments: Fragments = "drop"
+    before: Annotated[
+        list[EarlierServers],
+        Meta(
+            max_length=MAX_EARLIER,
+            description="earlier calculations, newest first; one [[service.before]] for each",
+        ),
+    ] = []
 
     if TYPE_CHECKING:
 
@@ -142,6 +113,7 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             method: str = "l2",
             slots: int | None = None,
             fragments: Fragments = "drop",
+            before: list[EarlierServers] = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -153,12 +125,10 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.servers
 
 
-_REACHED: Final = fields_of(address=MachineAddress)
-_CHOOSING: Final = fields_of(key=KeyValue, table=TableName)
-_SERVICE: Final = _CHOOSING + fields_of(
+_SERVICE: Final = CHOOSING + fields_of(
     vip=MachineAddress, port=Port, protocol=Protocol, method=MethodName
 )
-_CLUSTER: Final = _CHOOSING + fields_of(address=SharedAddress, mac=Mac)
+_CLUSTER: Final = CHOOSING + fields_of(address=SharedAddress, mac=Mac)
 _CONFIG: Final = fields_of(secret=Secret)
 
 
@@ -204,8 +174,8 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         SharedAddress,
         Meta(description="the shared address, or 'any' for all packets through the members"),
     ]
-    key: _Key
-    table: _Table
+    key: KeyText
+    table: TableText
     members: Annotated[
         list[Member],
         Meta(min_length=1, max_length=MAX_MEMBERS, description="members that can own slots"),
@@ -215,6 +185,13 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     slots: Slots | None = None
     fragments: Fragments = "drop"
+    before: Annotated[
+        list[EarlierMembers],
+        Meta(
+            max_length=MAX_EARLIER,
+            description="earlier calculations, newest first; one [[cluster.before]] for each",
+        ),
+    ] = []
 
     if TYPE_CHECKING:
 
@@ -229,6 +206,7 @@ class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             mac: bytes | str = CLUSTER_MAC,
             slots: int | None = None,
             fragments: Fragments = "drop",
+            before: list[EarlierMembers] = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -244,7 +222,7 @@ class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """A router or proxy that senders send through."""
 
     name: Name
-    address: _Address
+    address: ReachedAddress
     weight: Weight = 1
     slot: Slot | None = None
 
@@ -255,7 +233,7 @@ class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        settle(self, _REACHED)
+        settle(self, REACHED)
 
 
 class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -274,8 +252,8 @@ class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     name: Name
-    key: _Key
-    table: _Table
+    key: KeyText
+    table: TableText
     routers: Annotated[
         list[Router],
         Meta(min_length=1, max_length=MAX_SERVERS, description="routers that can own slots"),
@@ -307,7 +285,7 @@ class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        settle(self, _CHOOSING)
+        settle(self, CHOOSING)
 
     @property
     def owners(self) -> list[Router]:

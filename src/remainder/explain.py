@@ -18,6 +18,7 @@ _LABELS: Final[Mapping[Role, str]] = {
     "balancer": "service",
     "member": "cluster",
     "sender": "way back",
+    "server": "service",
 }
 
 
@@ -77,4 +78,21 @@ def _arithmetic(planned: PlannedChoice, decision: Decision, *, role: Role) -> li
         + (f" ({decision.address})" if decision.address else ""),
         f"method   {choice.method}" if role != "member" else "keep     all other members drop it",
     ]
+    return told + _chances(planned, decision)
+
+
+def _chances(planned: PlannedChoice, decision: Decision) -> list[str]:
+    """What the earlier calculations say, and who is asked for a session that the owner lacks."""
+    told = [
+        f"before   {one.expression} = {one.key}, {one.key} % {one.slots} = slot {one.slot} "
+        f"of table {earlier.choice.table} → {one.owner.name}"
+        for one, earlier in zip(decision.before, planned.before, strict=True)
+    ]
+    if decision.before:
+        asked = ", then ".join(decision.chances)
+        told.append(
+            f"chance   a session that {decision.owner} does not know goes to {asked}"
+            if asked
+            else "chance   none needed: every calculation names the same owner"
+        )
     return told

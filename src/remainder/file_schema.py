@@ -40,7 +40,8 @@ def json_schema() -> dict[str, Any]:
     root["properties"]["secret"]["pattern"] = "^[0-9A-Fa-f]{32}$"
     service["properties"]["protocol"]["enum"] = ["any", *PROTOCOLS]
     service["properties"]["method"]["enum"] = list(METHODS)
-    for choice in (service, definitions["Cluster"], definitions["ReturnPath"]):
+    choices = ("Service", "Cluster", "ReturnPath", "EarlierServers", "EarlierMembers")
+    for choice in (definitions[name] for name in choices):
         choice["properties"]["key"]["pattern"] = _key_pattern()
         choice["properties"]["table"]["enum"] = list(ALGORITHMS)
     definitions["Cluster"]["properties"]["mac"]["default"] = CLUSTER_MAC

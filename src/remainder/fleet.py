@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from remainder.choice import cluster_choices, return_choices
-from remainder.config import Cluster, Config, ReturnPath
+from remainder.choice import choice_of, cluster_choices, return_choices
+from remainder.config import Cluster, Config, ReturnPath, Server, Service
 from remainder.errors import ConfigError
 from remainder.plan import Plan, Role, make_plan, plan_choice
+from remainder.validation import validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +33,16 @@ class Part:
 def parts_of(config: Config, node: str) -> list[Part]:
     """All parts of a node, one for each role.
 
-    If the file names no nodes, any node that runs it is a balancer.  Raises
+    If the file names no balancer, member or sender, any node that runs it is a
+    balancer, but for the servers among its nodes.  A server has nothing to do,
+    and no part, while no service of its own lists an earlier calculation.  Raises
     ConfigError, listing the nodes in the file, if the node is not among them.
     """
     parts = list(_parts(config, node))
     named = nodes_of(config)
-    if not named:
+    if parts or server_of(config, node) is not None:
+        return parts
+    if not any((config.balancer, config.cluster, config.return_path)):
         parts = [Part(role="balancer", interface=None, plan=make_plan(config))]
     if not parts:
         raise ConfigError(
@@ -52,6 +57,12 @@ def nodes_of(config: Config) -> list[str]:
     names = [balancer.name for balancer in config.balancer]
     names += [member.name for cluster in config.cluster for member in cluster.members]
     names += [sender.name for path in config.return_path for sender in path.senders]
+    names += [
+        server.name
+        for service in config.service
+        for server in _servers_of(service)
+        if server.interface is not None
+    ]
     return list(dict.fromkeys(names))
 
 
@@ -83,6 +94,48 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
     if paths:
         sender = next(sender for sender in paths[0].senders if sender.name == node)
         yield Part(role="sender", interface=sender.interface, plan=return_plan(config, paths))
+    server = server_of(config, node)
+    plan = server_plan(config, node)
+    if server is not None and plan.choices:
+        yield Part(role="server", interface=server.interface, mode=server.mode, plan=plan)
+
+
+def server_of(config: Config, node: str) -> Server | None:
+    """A server of this name that names its interface; the file gives it one interface."""
+    for service in config.service:
+        for server in _servers_of(service):
+            if server.name == node and server.interface is not None:
+                return server
+    return None
+
+
+def server_plan(config: Config, node: str) -> Plan:
+    """What a server calculates: for each service with earlier calculations, whose session it is.
+
+    A server takes part in the services that list it with its interface, now or before.
+    """
+    validate(config)
+    return Plan(
+        choices=tuple(
+            plan_choice(choice_of(service))
+            for service in config.service
+            if service.before
+            and any(
+                server.name == node and server.interface is not None
+                for server in _servers_of(service)
+            )
+        ),
+        secret=config.secret,
+        role="server",
+        node=node,
+    )
+
+
+def _servers_of(service: Service) -> Iterator[Server]:
+    """Of all calculations, the newest first."""
+    yield from service.servers
+    for earlier in service.before:
+        yield from earlier.servers
 
 
 def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = None) -> Plan:

@@ -10,11 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from remainder.config import Cluster, Member, ReturnPath, Router, Server, Service
+from remainder.config import (
+    Cluster,
+    EarlierMember,
+    EarlierMembers,
+    EarlierServers,
+    Member,
+    ReturnPath,
+    Router,
+    Server,
+    Service,
+)
 from remainder.errors import ConfigError
 
+Calculation = Service | Cluster | ReturnPath | EarlierServers | EarlierMembers
+Owning = Server | Member | Router | EarlierMember
 
-def check_homes(where: str, choice: Service | Cluster | ReturnPath, owners: str) -> None:
+
+def check_homes(where: str, choice: Calculation, owners: str) -> None:
     """Every owner of a modulo table with slots has some of its own; no other owner does."""
     kind = owners.removesuffix("s")
     slots = choice.slots if choice.table == "modulo" else None
@@ -25,7 +38,7 @@ def check_homes(where: str, choice: Service | Cluster | ReturnPath, owners: str)
             f"slot = 0, or remove slots, or use table = 'maglev'",
         )
     taken: dict[int, str] = {}
-    listed: Sequence[Server | Member | Router] = choice.owners
+    listed: Sequence[Owning] = choice.owners
     for number, owner in enumerate(listed):
         place = f"{where}.{owners}[{number}].slot"
         if slots is None:
@@ -59,16 +72,14 @@ def check_homes(where: str, choice: Service | Cluster | ReturnPath, owners: str)
         taken.update(dict.fromkeys(own, owner.name))
 
 
-def own_slots(owner: Server | Member | Router) -> range:
+def own_slots(owner: Owning) -> range:
     """The slots of an owner's own; a weight of 0 keeps the first one for its return."""
     if owner.slot is None:
         return range(0)
     return range(owner.slot, owner.slot + max(owner.weight, 1))
 
 
-def free_slot(
-    owners: Iterable[Server | Member | Router], slots: int, *, weight: int = 1
-) -> int | None:
+def free_slot(owners: Iterable[Owning], slots: int, *, weight: int = 1) -> int | None:
     """The first of ``weight`` slots in a row that are nobody's own; None if there are none."""
     taken = {slot for owner in owners for slot in own_slots(owner)}
     run = 0
@@ -79,6 +90,6 @@ def free_slot(
     return None
 
 
-def _advice(owners: Iterable[Server | Member | Router], slots: int) -> str:
+def _advice(owners: Iterable[Owning], slots: int) -> str:
     free = free_slot(owners, slots)
     return "raise slots" if free is None else f"slot = {free} is free"

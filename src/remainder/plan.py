@@ -26,15 +26,20 @@ from remainder.selection import Table
 from remainder.selection.key import Key
 from remainder.validation import validate
 
-Role = Literal["balancer", "member", "sender"]
-"""What a node uses the calculation for: a balancer, a member of a cluster or a sender."""
+Role = Literal["balancer", "member", "sender", "server"]
+"""What a node uses the calculation for: as a balancer, a member of a cluster, a sender, or as a
+server that asks the earlier calculations who may know a session."""
 
 OUTCOME_OF_OWNED: Final[Mapping[Role, str]] = {
     "balancer": "forwarded",
     "member": "kept",
     "sender": "returned",
+    "server": "kept",
 }
 """The outcome of a packet with an owner; ``kept`` applies to the owner itself."""
+
+ASKS_EARLIER: Final[frozenset[Role]] = frozenset({"member", "server"})
+"""Whose answers depend on earlier calculations.  The balancer's table is that of the newest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,8 @@ class PlannedChoice:
     choice: Choice
     table: Table
     """slot → index into ``owners``; shape (slots,), dtype uint16"""
+    before: tuple[PlannedChoice, ...] = ()
+    """earlier calculations, newest first"""
 
     @property
     def name(self) -> str:
@@ -69,6 +76,28 @@ class PlannedChoice:
         """Who owns a slot."""
         return self.owners[int(self.table[slot])]
 
+    def answers(self, flow: Flow, secret: bytes | None) -> tuple[Calculated, ...]:
+        """What every calculation answers, the newest first."""
+        return tuple(_calculated(one, flow, secret) for one in (self, *self.before))
+
+    def way(self, flow: Flow, secret: bytes | None) -> tuple[Owner, ...]:
+        """The owners that a packet may visit, in this order: whom the calculations name, each once.
+
+        The first owns the packet now; each of the others knows its session if it is old enough.
+        """
+        return tuple({one.owner.name: one.owner for one in self.answers(flow, secret)}.values())
+
+
+@dataclass(frozen=True)
+class Calculated:
+    """What one calculation says of a flow."""
+
+    expression: str
+    key: int
+    slots: int
+    slot: int
+    owner: Owner
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -83,6 +112,10 @@ class Decision:
     slot: int | None = None
     owner: str | None = None
     address: Address | None = None
+    before: tuple[Calculated, ...] = ()
+    """what the earlier calculations say, newest first"""
+    chances: tuple[str, ...] = ()
+    """who is asked after the owner whether it knows the session, in this order"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +126,7 @@ class Plan:
     secret: bytes | None = None
     role: Role = "balancer"
     node: str | None = None
-    """For a member: its own name, so the owner with this name is itself."""
+    """For a member and a server: its own name, so the owner with this name is itself."""
 
     @cached_property
     def by_match(self) -> Mapping[Match, PlannedChoice]:
@@ -108,12 +141,18 @@ class Plan:
     @cached_property
     def reached(self) -> tuple[tuple[str, str, Address], ...]:
         """(choice, owner, address) of every owner that packets are sent to."""
-        return tuple(
+        found = (
             (planned.name, owner.name, owner.address)
             for planned in self.choices
-            for owner in planned.owners
-            if owner.address is not None
+            for one in self.asked(planned)
+            for owner in one.owners
+            if owner.address is not None and (self.node is None or owner.name != self.node)
         )
+        return tuple(dict.fromkeys(found))
+
+    def asked(self, planned: PlannedChoice) -> tuple[PlannedChoice, ...]:
+        """The calculations that the kernel does for a choice, the newest first."""
+        return (planned, *planned.before) if self.role in ASKS_EARLIER else (planned,)
 
     @cached_property
     def families(self) -> frozenset[int]:
@@ -129,10 +168,11 @@ class Plan:
         the fields of a key changes no answer, and neither do servers without a slot.
         """
         digest = hashlib.sha256(b"" if self.role == "balancer" else self.role.encode())
-        if any(planned.key.hashed for planned in self.choices):
+        if any(one.key.hashed for planned in self.choices for one in self.asked(planned)):
             digest.update(f"secret {(self.secret or b'').hex()}\n".encode())
         for planned in sorted(self.choices, key=lambda item: item.name):
-            digest.update(_canonical(planned))
+            for one in self.asked(planned):
+                digest.update(_canonical(one))
         return digest.hexdigest()
 
     def find(self, address: Address | str, port: int, protocol: int) -> PlannedChoice | None:
@@ -179,19 +219,19 @@ class Plan:
             return Decision(flow, "echo_answered")
         if planned is None:
             return Decision(flow, "no_service" if flow.dst_ip in self.vips else "not_vip")
-        key = planned.key.number(flow, self.secret)
-        slot = key % planned.slots
-        owner = planned.owner(slot)
+        now, *before = planned.answers(flow, self.secret)
         return Decision(
             flow,
             OUTCOME_OF_OWNED[self.role],
             choice=planned.name,
-            expression=str(planned.key),
-            key=key,
-            slots=planned.slots,
-            slot=slot,
-            owner=owner.name,
-            address=owner.address,
+            expression=now.expression,
+            key=now.key,
+            slots=now.slots,
+            slot=now.slot,
+            owner=now.owner.name,
+            address=now.owner.address,
+            before=tuple(before),
+            chances=tuple(owner.name for owner in planned.way(flow, self.secret)[1:]),
         )
 
 
@@ -205,8 +245,14 @@ def make_plan(config: Config) -> Plan:
 
 
 def plan_choice(choice: Choice) -> PlannedChoice:
-    """Fill the table of a choice."""
-    return PlannedChoice(choice, choice.filled())
+    """Fill the table of a choice, and those of its earlier calculations."""
+    return PlannedChoice(choice, choice.filled(), tuple(map(plan_choice, choice.before)))
+
+
+def _calculated(planned: PlannedChoice, flow: Flow, secret: bytes | None) -> Calculated:
+    key = planned.key.number(flow, secret)
+    slot = key % planned.slots
+    return Calculated(str(planned.key), key, planned.slots, slot, planned.owner(slot))
 
 
 def _canonical(planned: PlannedChoice) -> bytes:

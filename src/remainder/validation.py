@@ -15,8 +15,11 @@ from remainder.config import (
     MAX_SLOTS_IN_FILE,
     Cluster,
     Config,
+    EarlierMembers,
+    EarlierServers,
     Member,
     ReturnPath,
+    Server,
     Service,
 )
 from remainder.errors import ConfigError
@@ -24,6 +27,7 @@ from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Address, protocol_name
 from remainder.homes import check_homes
 from remainder.selection import slots_of
 from remainder.selection.maglev import is_prime
+from remainder.validation_earlier import validate_second_chance, validate_server_nodes
 
 _VALID: Final = "valid"
 """The note that a config has passed, in its dictionary."""
@@ -48,6 +52,7 @@ def validate(config: Config) -> None:
         slots += _validate_cluster(f"cluster[{number}]", cluster, config)
     for number, path in enumerate(config.return_path):
         slots += _validate_return_path(f"return_path[{number}]", path, config)
+    validate_server_nodes(config)
     if config.vrrp is not None and len(config.balancer) < 2:
         raise ConfigError(
             "vrrp",
@@ -66,8 +71,14 @@ def validate(config: Config) -> None:
 def _validate_service(where: str, service: Service, vips: set[Address], *, config: Config) -> int:
     """Everything about one service; returns its slots."""
     _validate_words(where, service)
-    _validate_servers(where, service, vips)
-    return _validate_choice(where, service, "servers", config)
+    _validate_servers(where, service, service.servers, vips)
+    slots = _validate_choice(where, service, "servers", config)
+    for number, earlier in enumerate(service.before):
+        place = f"{where}.before[{number}]"
+        _validate_servers(place, service, earlier.servers, vips)
+        slots += _validate_choice(place, earlier, "servers", config)
+    validate_second_chance(where, service)
+    return slots
 
 
 def _validate_matches(config: Config) -> None:
@@ -86,6 +97,9 @@ def _validate_matches(config: Config) -> None:
 def _validate_cluster(where: str, cluster: Cluster, config: Config) -> int:
     """Everything about one cluster; returns its slots."""
     slots = _validate_choice(where, cluster, "members", config)
+    for number, earlier in enumerate(cluster.before):
+        slots += _validate_choice(f"{where}.before[{number}]", earlier, "members", config)
+    validate_second_chance(where, cluster)
     names = {member.name for member in cluster.members}
     for number, other in enumerate(config.cluster):
         if other is cluster:
@@ -152,7 +166,10 @@ def _validate_return_path(where: str, path: ReturnPath, config: Config) -> int:
 
 
 def _validate_choice(
-    where: str, choice: Service | Cluster | ReturnPath, owners: str, config: Config
+    where: str,
+    choice: Service | Cluster | ReturnPath | EarlierServers | EarlierMembers,
+    owners: str,
+    config: Config,
 ) -> int:
     """Key, table and owners, alike for all kinds of section; returns the slots."""
     if choice.table != "modulo" and choice.slots is not None and not _is_prime(choice.slots):
@@ -186,6 +203,8 @@ def _validate_choice(
             f'{str(choice.key)!r} is a hash and needs a secret; add secret = "…" (32 hexadecimal '
             f'digits, `openssl rand -hex 16`) or secret_file = "…" at the top of the file',
         )
+    if isinstance(choice, EarlierServers | EarlierMembers):
+        return total  # fragments follow the newest calculation
     if choice.fragments == "forward" and choice.key.reads_ports:
         raise ConfigError(
             f"{where}.fragments",
@@ -223,9 +242,11 @@ def _protocol(service: Service) -> str:
 _is_prime = cache(is_prime)  # a file has few sizes of tables
 
 
-def _validate_servers(where: str, service: Service, vips: set[Address]) -> None:
+def _validate_servers(
+    where: str, service: Service, servers: Sequence[Server], vips: set[Address]
+) -> None:
     seen: dict[Address, str] = {}
-    for number, server in enumerate(service.servers):
+    for number, server in enumerate(servers):
         address = server.address
         if type(address) is type(service.vip) and address not in vips and address not in seen:
             seen[address] = server.name

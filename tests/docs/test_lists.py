@@ -133,7 +133,7 @@ def test_the_sizes_on_the_page_are_those_of_the_code() -> None:
     } == sizes
 
 
-@pytest.mark.parametrize("kind", ["Config", "Service", "Server", "Balancer"])
+@pytest.mark.parametrize("kind", ["Config", "Service", "Server", "EarlierServers", "Balancer"])
 def test_the_page_of_the_file_has_every_key(kind: str) -> None:
     fields = msgspec.structs.fields(getattr(config, kind))
     page = text_of("docs/file.md")

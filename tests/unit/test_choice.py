@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
 from remainder.choice import (
     ANY_ADDRESS,
@@ -15,13 +16,15 @@ from remainder.choice import (
     Written,
     choice_of,
     cluster_choices,
+    owner_states,
     read_match,
     return_choices,
+    state_of,
 )
 from remainder.config import Config
 from remainder.errors import ConfigError
 from remainder.selection.key import parse_key
-from tests.fleets import SUM3, cluster, return_path, service
+from tests.fleets import SUM3, SUM5, changing, cluster, return_path, service
 from tests.strategies import configs
 
 VIP = ip_address("203.0.113.10")
@@ -48,6 +51,50 @@ def test_a_cluster_is_a_choice_between_members_who_have_no_address() -> None:
 
     assert Match(VIP, None, None) == choice.match
     assert [Owner(name, 1, None) for name in ("r1", "r2", "r3")] == list(choice.owners)
+
+
+def test_an_earlier_calculation_is_for_the_same_packets() -> None:
+    choice = choice_of(changing())
+
+    assert (choice.match, choice.name, choice.method) == (
+        choice.before[0].match,
+        choice.before[0].name,
+        choice.before[0].method,
+    )
+    assert [SUM5] == [str(item.key) for item in choice.before]
+    assert [["s1", "s2", "s3"]] == [[owner.name for owner in one.owners] for one in choice.before]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "states"),
+    [
+        ({"a": 1, "b": 0}, [], {"a": "active", "b": "draining"}),
+        ({"a": 1, "b": 1}, [{"a": 1}], {"a": "active", "b": "filling"}),
+        ({"a": 1}, [{"a": 1, "b": 1}], {"a": "active", "b": "draining"}),
+        ({"a": 1, "b": 0}, [{"a": 1, "b": 2}], {"a": "active", "b": "draining"}),
+        (
+            {"a": 1, "b": 1},
+            [{"a": 1}, {"b": 1, "c": 1}],
+            {"a": "active", "b": "active", "c": "draining"},
+        ),
+        ({"a": 1}, [{"a": 1}, {"c": 1}], {"a": "active", "c": "draining"}),
+    ],
+)
+def test_the_state_of_a_server_follows_from_the_calculations(
+    now: dict[str, int], before: list[dict[str, int]], states: dict[str, str]
+) -> None:
+    """Nothing is stored: who has the file knows it."""
+    calculations = [
+        replace(
+            choice_of(service()),
+            owners=tuple(Owner(name, weight, VIP) for name, weight in one.items()),
+        )
+        for one in (now, *before)
+    ]
+    choice = replace(calculations[0], before=tuple(calculations[1:]))
+
+    assert states == owner_states(choice)
+    assert "gone" == state_of(choice, "nobody")
 
 
 def test_a_cluster_of_any_address_is_a_choice_for_each_family() -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from remainder import explain
 from remainder.choice import ANY_ADDRESS, Match
+from remainder.config import Config
 from remainder.fleet import member_plan, return_plan
 from remainder.flow import Address, Flow
-from tests.fleets import cluster, fleet, return_path
+from remainder.plan import make_plan
+from tests.fleets import SUM5, changing, cluster, fleet, return_path
 from tests.unit.test_plan import CLIENT, HASH, VIP, WEB, plan_of
 
 UNTOUCHED = "the packet is passed to the network stack unchanged"
@@ -89,6 +91,21 @@ def test_the_arithmetic_of_a_hash_shows_what_is_hashed() -> None:
     line = f"key      {HASH.key} = SipHash-1-3({message}) = {decision.key}"
 
     assert line in explain.lines(plan, decision)
+
+
+def test_earlier_calculations_are_shown_with_who_is_asked() -> None:
+    plan = make_plan(Config(service=[changing()]))
+    moved = explain.lines(plan, plan.where(Flow(CLIENT, 40000, VIP, 80, 6)))
+    stays = explain.lines(plan, plan.where(Flow(CLIENT, 40001, VIP, 80, 6)))
+
+    assert [
+        f"before   {SUM5} = 6731100583, 6731100583 % 3 = slot 1 of table modulo → s2",
+        "chance   none needed: every calculation names the same owner",
+    ] == moved[-2:]
+    assert [
+        f"before   {SUM5} = 6731100584, 6731100584 % 3 = slot 2 of table modulo → s3",
+        "chance   a session that s2 does not know goes to s3",
+    ] == stays[-2:]
 
 
 def test_a_member_and_a_sender_are_told_of_in_their_own_words() -> None:

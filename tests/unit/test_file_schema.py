@@ -16,6 +16,9 @@ from remainder.config import (
     Balancer,
     Cluster,
     Config,
+    EarlierMember,
+    EarlierMembers,
+    EarlierServers,
     Member,
     ReturnPath,
     Router,
@@ -155,7 +158,10 @@ def test_every_key_of_the_file_has_a_description() -> None:
     schema = json_schema()
     tables = {"": schema} | schema["$defs"]
 
-    kinds = (Service, Server, Balancer, Vrrp, Cluster, Member, ReturnPath, Router, Sender)
+    kinds = (
+        *(Service, Server, EarlierServers, Balancer, Vrrp, Cluster, Member, EarlierMember),
+        *(EarlierMembers, ReturnPath, Router, Sender),
+    )
     by_name = {"": Config} | {kind.__name__: kind for kind in kinds}
 
     assert set(by_name) == set(tables)

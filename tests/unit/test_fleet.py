@@ -7,15 +7,20 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from remainder.config import Balancer, Config
+from remainder.config import Balancer, Config, EarlierServers
 from remainder.errors import ConfigError
-from remainder.fleet import member_plan, nodes_of, parts_of, return_plan, tiers_of
+from remainder.fleet import (
+    member_plan,
+    nodes_of,
+    parts_of,
+    return_plan,
+    server_plan,
+    tiers_of,
+)
 from remainder.flow import Flow
 from remainder.plan import make_plan
-from tests.fleets import SUM3, cluster, fleet, return_path, service
+from tests.fleets import SUM3, SUM5, changing, cluster, fleet, return_path, servers, service
 from tests.strategies import flows
-
-SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +47,56 @@ def test_a_file_that_names_no_node_is_balanced_by_whoever_runs_it() -> None:
     (part,) = parts_of(Config(service=[service()]), "whoever")
 
     assert ("balancer", None) == (part.role, part.interface)
+
+
+def test_a_server_that_names_its_interface_is_a_node_while_a_calculation_is_earlier() -> None:
+    config = Config(service=[changing()], balancer=[Balancer(name="lb1", interface="eth0")])
+    (part,) = parts_of(config, "s2")
+
+    assert ["lb1", "s1", "s2", "s3", "s4"] == nodes_of(config)
+    assert ("server", "eth0", "auto", "s2") == (
+        part.role,
+        part.interface,
+        part.mode,
+        part.plan.node,
+    )
+    assert [planned.name for planned in part.plan.choices] == ["web"]
+    assert [] == parts_of(Config(service=[changing(before=[])]), "s2")
+
+
+def test_a_server_that_only_an_earlier_calculation_names_is_a_node_too() -> None:
+    """It must pass on what is older than itself."""
+    before = [EarlierServers(key=SUM3, table="modulo", servers=servers("s9"))]
+    (part,) = parts_of(Config(service=[changing(before=before)]), "s9")
+
+    assert ("server", "s9") == (part.role, part.plan.node)
+
+
+def test_a_server_without_an_interface_has_no_part_in_a_service() -> None:
+    plain = changing(
+        name="plain",
+        port=81,
+        servers=servers("s1", "s2", interface=None),
+        before=[EarlierServers(key=SUM3, table="modulo", servers=servers("s1", interface=None))],
+    )
+    config = Config(service=[changing(), plain])
+    (part,) = parts_of(config, "s1")
+
+    assert ["web"] == [planned.name for planned in part.plan.choices]
+
+
+def test_a_file_whose_only_nodes_are_servers_is_still_balanced_by_anyone_else() -> None:
+    config = Config(service=[changing()])
+
+    assert ["balancer"] == [part.role for part in parts_of(config, "whoever")]
+    assert ["server"] == [part.role for part in parts_of(config, "s1")]
+
+
+def test_a_server_sends_to_all_servers_of_all_calculations_but_itself() -> None:
+    before = [EarlierServers(key=SUM3, table="modulo", servers=servers("s1", "s9"))]
+    plan = server_plan(Config(service=[changing(before=before)]), "s1")
+
+    assert ["s2", "s3", "s4", "s9"] == [name for _, name, _ in plan.reached]
 
 
 @given(flows())

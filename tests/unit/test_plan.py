@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from remainder import explain
-from remainder.config import Config, Server, Service
+from remainder.config import Config, EarlierServers, Server, Service
 from remainder.errors import ConfigError
+from remainder.fleet import server_plan
 from remainder.flow import Flow
 from remainder.plan import Plan, make_plan
+from tests.fleets import SUM3, SUM5, changing, servers
 from tests.strategies import configs, flows, flows_to, plans
 
 CLIENT, VIP = ip_address("198.51.100.7"), ip_address("203.0.113.10")
@@ -302,3 +304,50 @@ def test_a_fingerprint_of_a_known_file_is_the_same_on_every_node() -> None:
     assert "70495144e9f09dd45298522273dc81be8932e612af69adcd19012974c80dd80e" == (
         plan_of(WEB).fingerprint
     )
+
+
+# --- earlier calculations
+
+
+def test_where_names_the_owner_of_now_and_those_before_it() -> None:
+    plan = make_plan(Config(service=[changing()]))
+    flow = Flow(CLIENT, 40000, VIP, 80, 6)
+    decision = plan.where(flow)
+    (before,) = decision.before
+    alone = make_plan(Config(service=[changing(before=[])])).where(flow)
+
+    assert replace_key(alone, before=decision.before, chances=decision.chances) == decision
+    assert (SUM5, before.key % 3) == (before.expression, before.slot)
+    assert f"s{before.slot + 1}" == before.owner.name
+    assert decision.chances == ((before.owner.name,) if before.owner.name != decision.owner else ())
+
+
+@given(st.data())
+def test_a_way_has_every_owner_once_and_the_newest_first(data: st.DataObject) -> None:
+    """However many calculations there are, and however often they name a server."""
+    counts = data.draw(st.lists(st.integers(1, 5), min_size=0, max_size=4))
+    before = [
+        EarlierServers(
+            key=data.draw(st.sampled_from([SUM3, SUM5])),
+            table="modulo",
+            servers=servers(*(f"s{number + 1}" for number in range(count))),
+        )
+        for count in counts
+    ]
+    (planned,) = make_plan(Config(service=[changing(before=before)])).choices
+    flow = Flow(CLIENT, data.draw(st.integers(1, 65535)), VIP, 80, 6)
+    answers = [one.owner.name for one in planned.answers(flow, None)]
+    way = [owner.name for owner in planned.way(flow, None)]
+
+    assert 1 + len(before) == len(answers)
+    assert set(answers) == set(way)
+    assert len(set(way)) == len(way)
+    assert [answers.index(name) for name in way] == sorted(answers.index(name) for name in way)
+
+
+def test_an_earlier_calculation_changes_the_tables_of_servers_and_not_of_balancers() -> None:
+    one, other = Config(service=[changing()]), Config(service=[changing(before=[])])
+    two = Config(service=[changing(before=[*changing().before] * 2)])
+
+    assert make_plan(one).fingerprint == make_plan(other).fingerprint
+    assert server_plan(one, "s1").fingerprint != server_plan(two, "s1").fingerprint

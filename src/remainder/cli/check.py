@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from remainder.choice import OwnerState, owner_states
 from remainder.cli.counting import counted
 from remainder.cli.documents import (
     CheckDocument,
+    CheckedEarlier,
     CheckedNeed,
     CheckedService,
     CheckedSkew,
@@ -24,6 +26,7 @@ from remainder.errors import ConfigError, HostError
 from remainder.explain import place
 from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
 from remainder.lint.both_ways import partings
+from remainder.lint.second_chance import without_chance
 from remainder.lint.skew import Skew, skews
 from remainder.plan import Plan, PlannedChoice, make_plan
 from remainder.sources.file import load
@@ -59,6 +62,7 @@ def command(
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
     found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
     parted = [parting.sentence for parting in partings(config)]
+    parted += [lost.sentence for lost in without_chance(config)]
     host = [] if no_host else _host(config, plan, interface, node)
     if as_json:
         show(_document(plan, tiers, found, host=host, warnings=parted))
@@ -116,6 +120,16 @@ def _document(
                 table=planned.choice.table,
                 slots=planned.slots,
                 servers=len(planned.owners),
+                before=[
+                    CheckedEarlier(
+                        key=str(earlier.key),
+                        table=earlier.choice.table,
+                        slots=earlier.slots,
+                        servers=len(earlier.owners),
+                    )
+                    for earlier in planned.before
+                ],
+                states=owner_states(planned.choice) if planned.before else {},
             )
             for planned in plan.choices
         ],
@@ -150,7 +164,7 @@ def _text(
     lines = [f"{file}: valid, {_count(plan, tiers)}, tables {_fingerprint(plan, tiers)[:12]}"]
     for tier in tiers:
         for planned in tier.plan.choices:
-            lines.append(_line(tier, planned))
+            lines += [_line(tier, planned), *_before(tier, planned)]
             for name, skew in found:
                 if name == planned.name and tier.kind != "return_path":
                     lines += [
@@ -175,6 +189,24 @@ def _line(tier: Tier, planned: PlannedChoice) -> str:
         f"  {planned.name}  {place(planned.choice.match)}: {planned.key}, {planned.choice.table}, "
         f"{counted(planned.slots, 'slot')}, {counted(len(planned.owners), _OWNERS[tier.kind])}"
     )
+
+
+def _before(tier: Tier, planned: PlannedChoice) -> list[str]:
+    """The earlier calculations, and who has sessions under which of them."""
+    lines = [
+        f"    before: {earlier.key}, {earlier.choice.table}, {counted(earlier.slots, 'slot')}, "
+        f"{counted(len(earlier.owners), _OWNERS[tier.kind])}"
+        for earlier in planned.before
+    ]
+    if lines:
+        states = owner_states(planned.choice)
+        told = [
+            f"{state} {' '.join(names)}"
+            for state in get_args(OwnerState)
+            if (names := [name for name, its in states.items() if its == state])
+        ]
+        lines.append(f"    {'; '.join(told)}")
+    return lines
 
 
 def _count(plan: Plan, tiers: list[Tier]) -> str:

@@ -15,6 +15,7 @@ import click
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from remainder.choice import OwnerState
 from remainder.errors import ConfigError, RemainderError
 from remainder.fleet import TierKind
 from remainder.plan import Role
@@ -47,6 +48,15 @@ class Failure(Struct, kw_only=True):
     error: Problem
 
 
+class CheckedEarlier(Struct, kw_only=True):
+    """An earlier calculation of a service."""
+
+    key: str
+    table: str
+    slots: int
+    servers: int
+
+
 class CheckedService(Struct, kw_only=True):
     """A service of the file."""
 
@@ -58,6 +68,10 @@ class CheckedService(Struct, kw_only=True):
     table: str
     slots: int
     servers: int
+    before: list[CheckedEarlier]
+    """earlier calculations, newest first"""
+    states: dict[str, OwnerState]
+    """server → its state, for a service with earlier calculations"""
 
 
 class CheckedTier(Struct, kw_only=True):
@@ -115,6 +129,19 @@ class KernelAnswer(Struct, kw_only=True):
     server: str | None
 
 
+class EarlierDecision(Struct, kw_only=True):
+    """Where an earlier calculation sent the flow."""
+
+    expression: str
+    key: int
+    """exact, so it may exceed 64 bits"""
+    slots: int
+    slot: int
+    server: str
+    address: str
+    """empty for a member"""
+
+
 class TierDecision(Struct, kw_only=True):
     """Where one calculation sends the flow, and the numbers behind it."""
 
@@ -132,6 +159,10 @@ class TierDecision(Struct, kw_only=True):
     """the owner of the slot: a server, a member or a router"""
     address: str | None
     """empty for a member, null if there is no owner"""
+    before: list[EarlierDecision]
+    """what earlier calculations say, newest first"""
+    chances: list[str]
+    """who is asked for a session that the owner does not know, in this order"""
     kernel: KernelAnswer | UnsetType = UNSET
     """only with ``--kernel``"""
 
@@ -154,6 +185,10 @@ class WhereDocument(Struct, kw_only=True):
     slot: int | None
     server: str | None
     address: str | None
+    before: list[EarlierDecision]
+    """what earlier calculations say, newest first"""
+    chances: list[str]
+    """who is asked for a session that the owner does not know, in this order"""
     kernel: KernelAnswer | UnsetType = UNSET
     """only with ``--kernel``"""
     tiers: list[TierDecision]

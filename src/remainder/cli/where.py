@@ -14,7 +14,7 @@ from remainder.cli.options import file_argument, json_option
 from remainder.errors import ConfigError, Disagreement
 from remainder.fleet import Tier, tiers_of
 from remainder.flow import Flow, endpoint, parse_endpoint, parse_flow
-from remainder.plan import Decision
+from remainder.plan import Calculated, Decision
 from remainder.sources.file import load
 
 
@@ -123,10 +123,23 @@ def _decision(answer: Answer) -> dict[str, object]:
         "slot": decision.slot,
         "server": decision.owner,
         "address": _address(decision),
+        "before": [_earlier(answer) for answer in decision.before],
+        "chances": list(decision.chances),
     }
     if answer.said is not None:
         plain["kernel"] = {"outcome": answer.said[0], "server": answer.said[1]}
     return plain
+
+
+def _earlier(answer: Calculated) -> dict[str, object]:
+    return {
+        "expression": answer.expression,
+        "key": answer.key,
+        "slots": answer.slots,
+        "slot": answer.slot,
+        "server": answer.owner.name,
+        "address": str(answer.owner.address or ""),
+    }
 
 
 def _address(decision: Decision) -> str | None:

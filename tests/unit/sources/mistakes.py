@@ -45,12 +45,12 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         "port     = 80",
         "prot     = 80",
-        "shop.toml:6: service[0].prot (service 'web'): unknown key (did you mean 'port'?); a [[service]] can have name, vip, port, protocol, key, table, servers, method, slots, fragments",
+        "shop.toml:6: service[0].prot (service 'web'): unknown key (did you mean 'port'?); a [[service]] can have name, vip, port, protocol, key, table, servers, method, slots, fragments, before",
     ),
     (
         "weight = 2",
         "wieght = 2",
-        "shop.toml:13: service[0].servers[1].wieght (server 's2' of service 'web'): unknown key (did you mean 'weight'?); a server can have name, address, weight, slot",
+        "shop.toml:13: service[0].servers[1].wieght (server 's2' of service 'web'): unknown key (did you mean 'weight'?); a server can have name, address, weight, slot, interface, mode",
     ),
     (
         'interface = "eth0"',

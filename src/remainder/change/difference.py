@@ -1,0 +1,210 @@
+"""What moves between two plans: exactly, from whom to whom, and the least that had to.
+
+Claims: 13, 17 (the formulas, before and after a change).
+Rule: pure.  An owner is a machine: it is known by its address, a member by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+
+from remainder.change.classes import Classes, classes_of
+from remainder.change.comparing import key_offset, machine
+from remainder.change.counting import moves, period_of
+from remainder.choice import Match
+from remainder.fleet import Tier, TierKind
+from remainder.plan import PlannedChoice
+from remainder.selection import Table
+
+Basis = Literal["exact", "independent"]
+"""exact: counted over all keys; independent: the keys have nothing in common: shares multiply."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """Flows that go from one owner to another."""
+
+    source: str
+    target: str
+    share: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnerChange:
+    """An owner before and after: 0 slots where it is not listed."""
+
+    name: str
+    slots: tuple[int, int]
+    share: tuple[Fraction, Fraction]
+    loses: Fraction
+    gains: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A choice before and after; one of the two may be missing."""
+
+    kind: TierKind
+    match: Match
+    before: PlannedChoice | None
+    after: PlannedChoice | None
+    basis: Basis
+    period: int
+    """keys that were counted"""
+    moved: Fraction
+    """share of the flows whose owner changes"""
+    least: Fraction
+    """what any table with these shares would move"""
+    slots_moved: int | None
+    """slots whose owner changes; None where slots cannot be compared"""
+    owners: Sequence[OwnerChange]
+    shifts: Sequence[Shift]
+    """largest first; without those that stay"""
+    classes: Classes | None
+    """which clients stay, under a sum; None without"""
+    names: Mapping[str, str]
+    """machine → how it is called here"""
+
+    @property
+    def name(self) -> str:
+        """Of the choice now, or of the one that is gone."""
+        found = self.after or self.before
+        return found.name if found else ""
+
+
+def differences(before: Sequence[Tier], after: Sequence[Tier]) -> list[Difference]:
+    """Every choice of two files: in the order of the new one, then those that are gone."""
+    old, new = _choices(before), _choices(after)
+    found = []
+    for place in dict.fromkeys([*new, *old]):
+        kind, match = place
+        one, other = old.get(place), new.get(place)
+        found.append(_difference(kind, match, one, other))
+    return found
+
+
+def _choices(
+    tiers: Sequence[Tier],
+) -> dict[tuple[TierKind, Match], tuple[PlannedChoice, bytes | None]]:
+    return {
+        (tier.kind, planned.choice.match): (planned, tier.plan.secret)
+        for tier in tiers
+        for planned in tier.plan.choices
+    }
+
+
+def _difference(
+    kind: TierKind,
+    match: Match,
+    old: tuple[PlannedChoice, bytes | None] | None,
+    new: tuple[PlannedChoice, bytes | None] | None,
+) -> Difference:
+    if old is None or new is None:
+        everything = Fraction(int(old is not None))
+        return Difference(
+            kind=kind, match=match, before=old[0] if old else None, after=new[0] if new else None,
+            basis="exact", period=1, moved=everything, least=everything, slots_moved=None,
+            owners=(), shifts=(), classes=None, names={},
+        )  # fmt: skip
+    (one, old_secret), (other, new_secret) = old, new
+    offset = key_offset(one.choice, other.choice, same_secret=old_secret == new_secret)
+    later = other.table if offset is None else np.roll(other.table, -(offset % other.slots))
+    counted = _counted(one, other, later, same_key=offset is not None)
+    shares = [owner.share for owner in counted.owners]
+    alike = one.slots == other.slots and offset == 0
+    return Difference(
+        kind=kind,
+        match=match,
+        before=one,
+        after=other,
+        basis="independent" if offset is None else "exact",
+        period=counted.period,
+        moved=counted.moved,
+        least=sum((max(was - now, Fraction(0)) for was, now in shares), Fraction(0)),
+        slots_moved=_slots_moved(one, other) if alike else None,
+        owners=counted.owners,
+        shifts=counted.shifts,
+        classes=classes_of(one, later, other, offset=offset),
+        names=names_of(one, other),
+    )  # fmt: skip
+
+
+def _slots_moved(one: PlannedChoice, other: PlannedChoice) -> int:
+    known: dict[str, int] = {}
+    was, now = (
+        np.array([known.setdefault(machine(owner), len(known)) for owner in planned.owners])[
+            planned.table
+        ]
+        for planned in (one, other)
+    )
+    return int((was != now).sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    period: int
+    moved: Fraction
+    owners: Sequence[OwnerChange]
+    shifts: Sequence[Shift]
+
+
+def _counted(one: PlannedChoice, other: PlannedChoice, later: Table, *, same_key: bool) -> _Counted:
+    period = period_of(one.table, later, same_key=same_key)
+    sources = [machine(owner) for owner in one.owners]
+    targets = [machine(owner) for owner in other.owners]
+    names = names_of(one, other)
+    loses: dict[str, int] = {}
+    gains: dict[str, int] = {}
+    shifts = []
+    for source, row in moves(one.table, later, same_key=same_key):
+        who = sources[source]
+        for target in np.flatnonzero(row).tolist():
+            whom, keys = targets[target], int(row[target])
+            if who != whom:
+                loses[who] = loses.get(who, 0) + keys
+                gains[whom] = gains.get(whom, 0) + keys
+                shifts.append((keys, names[who], names[whom]))
+    was, now = _owned(one), _owned(other)
+    owners = tuple(
+        OwnerChange(
+            name=names[who],
+            slots=(was.get(who, 0), now.get(who, 0)),
+            share=(Fraction(was.get(who, 0), one.slots), Fraction(now.get(who, 0), other.slots)),
+            loses=Fraction(loses.get(who, 0), period),
+            gains=Fraction(gains.get(who, 0), period),
+        )
+        for who in names
+    )
+    shifts.sort(key=lambda shift: (-shift[0], shift[1:]))
+    return _Counted(
+        period=period,
+        moved=Fraction(sum(loses.values()), period),
+        owners=owners,
+        shifts=tuple(
+            Shift(source=source, target=target, share=Fraction(keys, period))
+            for keys, source, target in shifts
+        ),
+    )
+
+
+def _owned(planned: PlannedChoice) -> dict[str, int]:
+    owned = np.bincount(planned.table, minlength=len(planned.owners)).tolist()
+    return {machine(owner): owned[at] for at, owner in enumerate(planned.owners)}
+
+
+def names_of(one: PlannedChoice, other: PlannedChoice) -> dict[str, str]:
+    """Machine → its name now, else before; with its address where a name has two machines."""
+    everyone = [*other.owners, *one.owners]
+    names = {machine(owner): owner.name for owner in reversed(everyone)}
+    several = [*names.values()]
+    return {
+        machine(owner): names[machine(owner)]
+        if several.count(names[machine(owner)]) == 1
+        else f"{names[machine(owner)]} ({machine(owner)})"
+        for owner in [*one.owners, *other.owners]
+    }
