@@ -24,6 +24,12 @@ The library needs no root and does no I/O but reading files::
 
 from remainder import explain
 from remainder.answers import Answers
+from remainder.change.chance import Breaks
+from remainder.change.classes import Classes
+from remainder.change.difference import Basis, Difference, OwnerChange, Shift
+from remainder.change.outlook import Outlook, outlook
+from remainder.change.seen import Seen, read_flows
+from remainder.change.sessions import Counted, Sessions
 from remainder.choice import (
     Choice,
     Match,
@@ -86,14 +92,19 @@ __all__ = [
     "Algorithm",
     "Answers",
     "Balancer",
+    "Basis",
+    "Breaks",
     "Calculated",
     "Choice",
+    "Classes",
     "Cluster",
     "Comparison",
     "Config",
     "ConfigError",
+    "Counted",
     "Coverage",
     "Decision",
+    "Difference",
     "Disagreement",
     "EarlierMember",
     "EarlierMembers",
@@ -106,7 +117,9 @@ __all__ = [
     "Member",
     "Node",
     "Outcome",
+    "Outlook",
     "Owner",
+    "OwnerChange",
     "OwnerState",
     "Part",
     "Parting",
@@ -117,9 +130,12 @@ __all__ = [
     "ReturnPath",
     "Role",
     "Router",
+    "Seen",
     "Sender",
     "Server",
     "Service",
+    "Sessions",
+    "Shift",
     "Skew",
     "Table",
     "Tier",
@@ -142,6 +158,7 @@ __all__ = [
     "make_plan",
     "member_plan",
     "nodes_of",
+    "outlook",
     "owner_states",
     "parse_endpoint",
     "parse_flow",
@@ -151,6 +168,7 @@ __all__ = [
     "parts_of",
     "process",
     "read_flow",
+    "read_flows",
     "return_choices",
     "return_plan",
     "server_plan",

@@ -37,6 +37,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "nothing-runs": "no data plane of that node on this host",
     "data-plane-missing": "a state file without a data plane",
     "host-unready": "`check --strict`: this host lacks something",
+    "moves-too-much": "`plan` or an edit: more flows would move than --max-moved allows",
     "answers-differ": "`agree`: a node would answer differently from the file",
     "slots-uncovered": "`agree`: slots of a cluster that no member keeps",
     "program-wrong": "`where --kernel`: the XDP program disagrees with the reference model",

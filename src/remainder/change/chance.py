@@ -42,7 +42,7 @@ class Breaks:
 
 
 def breaks(found: Difference, nodes: Collection[str]) -> Breaks:
-    """What a difference breaks; ``nodes``: servers whose interface the new file names."""
+    """What a difference breaks; ``nodes``: servers that the new file lists with their interface."""
     why = _never(found)
     if why or found.before is None or found.after is None:
         return Breaks(without=found.moved, with_chance=None, listed=False, unable=(), why=why)

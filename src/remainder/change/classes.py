@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from remainder.change.comparing import constant_of, constants, machine
-from remainder.change.counting import staying
+from remainder.change.moves import staying
 from remainder.plan import PlannedChoice
 from remainder.selection import Table
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from remainder.change.classes import Classes, classes_of
 from remainder.change.comparing import key_offset, machine
-from remainder.change.counting import moves, period_of
-from remainder.choice import Match
+from remainder.change.moves import moves, period_of
+from remainder.choice import Match, Owner
 from remainder.fleet import Tier, TierKind
 from remainder.plan import PlannedChoice
 from remainder.selection import Table
@@ -69,6 +69,10 @@ class Difference:
     """which clients stay, under a sum; None without"""
     names: Mapping[str, str]
     """machine → how it is called here"""
+
+    def shown(self, owner: Owner) -> str:
+        """How an owner is called here."""
+        return self.names[machine(owner)]
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ from remainder.errors import ConfigError, RemainderError
 LOOK: Final[Mapping[str, str]] = {
     "check": "Check a file for mistakes and skew, and whether this host can run it",
     "where": "Show which server a flow goes to, and why",
+    "plan": "Show what a new file would move and break",
     "status": "Show what runs here, with counters",
     "bench": "Benchmark the data plane and the control plane",
     "keepalived": "Print the keepalived.conf for a node",
