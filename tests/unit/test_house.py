@@ -246,7 +246,7 @@ def test_a_header_can_be_included_alone(header: str, tmp_path: Path) -> None:
 def test_a_command_is_one_file(name: str) -> None:
     package = {"bench": BENCH, "lab": LAB, None: PACKAGE}[APART.get(name)]
 
-    assert (package / "cli" / f"{name}.py").exists()
+    assert (package / "cli" / f"{name.replace('-', '_')}.py").exists()
 
 
 def test_every_registry_is_filled() -> None:
