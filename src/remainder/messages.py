@@ -18,6 +18,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "verifier-rejected": "the kernel's verifier rejected our program",
     "libbpf-missing": "libbpf.so.1 is not installed",
     "bpffs-missing": "the BPF file system is not mounted and cannot be mounted",
+    "bpffs-hidden": "no BPF file system where it should be, as under `ip netns exec`",
     "node-runs-already": "another process runs this node",
     "interface-not-given": "neither the file nor --interface names an interface",
     "interface-missing": "this host has no such interface",
@@ -31,7 +32,9 @@ MESSAGES: Final[Mapping[str, str]] = {
     "server-lacks-vip": "a server does not answer a ping of its VIP",
     "file-rejected": "the changed file is wrong, the previous one stays in use",
     "restart-needed": "the changed file needs a restart of `remainder run`",
-    "interface-gone": "the interface disappeared, so the process ends",
+    "interface-gone": "the interface disappeared; it is attached to again when it is back",
+    "host-mended": "something that the node had put on its host was gone, and is there again",
+    "host-refuses": "something the node wants of its host is refused, and tried again",
     "l2-multicast-accepted": "a stopped member would take other members' UDP packets",
     # looking
     "nothing-runs": "no data plane of that node on this host",

@@ -11,7 +11,7 @@ import pytest
 from remainder.diagnose import probe
 from remainder.errors import HostError
 from remainder.fleet import parts_of
-from remainder.kernel import clsact, libbpf, netlink, netns, refusal
+from remainder.kernel import clsact, libbpf, neighbours, netlink, netns, refusal
 from remainder.plan import Plan
 from remainder.sources.file import load
 
@@ -106,7 +106,7 @@ def test_a_trial_leaves_nothing_where_it_was_asked(
             return (
                 netlink.interface("lo").xdp_program,
                 [qdisc for qdisc in route.get_qdiscs(index=1) if qdisc.get("kind") == "clsact"],
-                netlink.neighbours(1),
+                neighbours.neighbours(1),
             )
 
     assert (None, [], {}) == netns.apart(look)
@@ -117,7 +117,7 @@ def test_neighbours_that_are_kept_resolved_are_read_back(monkeypatch: pytest.Mon
     """And a kernel that forgets the wish, as before Linux 5.16, is a NO."""
     need = "kernel keeps neighbours resolved"
     kept = {item.need: item.met for item in probe.probe_host(["balancer"])}
-    monkeypatch.setattr(netlink, "_EXT_MANAGED", 0)
+    monkeypatch.setattr(neighbours, "_EXT_MANAGED", 0)
     lost = {item.need: item.met for item in probe.probe_host(["balancer"])}
 
     assert kept[need]

@@ -38,7 +38,11 @@ def service(number: int, *, mac: str | None = "02:00:5e:00:53:11") -> dict[str, 
     }
 
 
-def report(*services: dict[str, Any], refused: dict[str, str] | None = None) -> dict[str, Any]:
+def report(
+    *services: dict[str, Any],
+    refused: dict[str, str] | None = None,
+    trouble: str | None = None,
+) -> dict[str, Any]:
     return {
         "node": "lb1",
         "role": "balancer",
@@ -47,6 +51,7 @@ def report(*services: dict[str, Any], refused: dict[str, str] | None = None) -> 
         "process": 8719,
         "attached": True,
         "refused": refused,
+        "trouble": trouble,
         "file": "remainder.toml",
         "published": 1,
         "fingerprint": {"file": "", "tables": "70495144e9f0" * 4, "program": ""},
@@ -167,6 +172,13 @@ def test_a_pipe_is_given_no_blanks_at_the_end_of_a_line() -> None:
 
     for line in [*out.getvalue().splitlines(), *piped(report(service(0)), looks=1).splitlines()]:
         assert line.rstrip() == line
+
+
+def test_what_the_host_refuses_is_named_beside_what_runs() -> None:
+    out = StringIO()
+    View(Console(file=out, width=200)).show([report(service(0), trouble="no more addresses")])
+
+    assert "the host refuses: no more addresses; trying again" in out.getvalue()
 
 
 def test_a_refused_file_is_named_beside_what_runs() -> None:

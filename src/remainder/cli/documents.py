@@ -270,6 +270,8 @@ class ReportedNode(Struct, kw_only=True):
     """null: the data plane runs without a process"""
     file: str
     refused: Rejected | None
+    trouble: str | None
+    """what the host refuses the node, which is tried again"""
     published: int
     fingerprint: Fingerprints
     program: Program

@@ -17,13 +17,13 @@ from remainder.cli.options import file_argument, node_option, sudo, with_id
 from remainder.diagnose.dsr import found_servers, silent_servers
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel import netlink
+from remainder.kernel import netlink, pins
 from remainder.kernel.netlink import Interface
 from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
 from remainder.plan import Plan
 from remainder.roles import ROLES
-from remainder.roles.loop import serve
+from remainder.roles.loop import before_start, serve
 from remainder.roles.node import RunningNode
 from remainder.roles.running import Wanted
 
@@ -57,7 +57,15 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
         )
     wanted = Wanted(file=file, node=node, interface=interface, mode=mode, say=_say, warn=_warn)
     started_s = time.monotonic()
+    before_start()
     with state.sole_writer(node):
+        if pins.ensure_bpffs():
+            _warn(
+                f"mounted the BPF file system at {pins.BPFFS}, where there was none; under `ip "
+                f"netns exec`, which hides it, the data plane would end with this process: use "
+                f"`nsenter --net=/run/netns/NAME`",
+                id="bpffs-hidden",
+            )
         running = RunningNode.start(wanted)
         for line in _unassigned_vips(running):
             _say(line, id="vip-not-here")

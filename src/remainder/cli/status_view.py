@@ -166,6 +166,8 @@ def _head(node: dict[str, Any]) -> Iterator[Text]:
         yield Text(
             "not attached: the interface is gone, or the program was detached", style="bold red"
         )
+    if node["trouble"]:
+        yield Text(f"the host refuses: {node['trouble']}; trying again", style="bold red")
     if node["refused"]:
         yield Text(
             f"file changed at {node['refused']['at']} but was rejected: "

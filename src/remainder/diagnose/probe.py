@@ -92,14 +92,14 @@ def _root() -> str:
 
 def _keeps_resolved() -> str:
     """Tried on the loopback of a network namespace, and read back."""
-    from remainder.kernel import netlink  # noqa: PLC0415  (slow to import)
+    from remainder.kernel import neighbours  # noqa: PLC0415  (slow to import)
 
     if not netns.can_be_made():
         return _NOT_TRIED
 
     def inside() -> bool:
-        netlink.keep_resolved(_LOOPBACK, [_ANY_NEIGHBOUR])
-        return any(found.managed for found in netlink.neighbours(_LOOPBACK).values())
+        neighbours.keep_resolved(_LOOPBACK, [_ANY_NEIGHBOUR])
+        return any(found.managed for found in neighbours.neighbours(_LOOPBACK).values())
 
     if not netns.apart(inside):
         raise HostError(

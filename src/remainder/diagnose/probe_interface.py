@@ -10,7 +10,7 @@ from collections.abc import Callable
 from remainder.diagnose.dsr import silent_servers
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel import netlink
+from remainder.kernel import neighbours, netlink
 from remainder.observe import state
 from remainder.plan import Plan
 
@@ -58,7 +58,7 @@ def _answers(plan: Plan, name: str) -> str:
     found = netlink.interface(name)
     known = {
         neighbour.address: neighbour.mac
-        for neighbour in netlink.neighbours(found.index).values()
+        for neighbour in neighbours.neighbours(found.index).values()
         if neighbour.valid and neighbour.mac
     }
     asked = {address for _, _, address in plan.reached}

@@ -239,7 +239,9 @@ class Attaching:
         in_the_way = there is not None and there in pins.programs_of(wish.node, role)
         if there is not None and not in_the_way:
             raise attach.foreign_program(wish.interface)
-        made = _make(wish, None)
+        # What ran until somebody detached it has counted for the same owners.
+        stopped = old if old is not None and not old.attached.link.target()[1] else None
+        made = _make(wish, stopped)
         return cls(wish, old, made, {}, in_the_way=in_the_way)
 
     @property

@@ -5,9 +5,12 @@ Twin: bpf/.  bpf_changes.py changes it, bpf_planes.py finds and makes it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from remainder.flow import Address
+from remainder.kernel import pins
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface
 from remainder.kernel.pins import Attached
@@ -36,8 +39,13 @@ class BpfPlane:
 
     @property
     def ifindex(self) -> int:
-        """As the kernel says it now; 0 also if a part of it was gone when it was found."""
-        return self.attached.link.target()[1] if self.attached.ifindex else 0
+        """As the kernel says it now; 0 also if a part of it is gone."""
+        return self.attached.now_on() if self.attached.ifindex else 0
+
+    @property
+    def is_pinned(self) -> bool:
+        """By its names in the BPF file system."""
+        return self.attached.is_pinned
 
     def serves(self, plan: Plan, interface: Interface) -> bool:
         """Room and code enough, of this build."""
@@ -56,6 +64,16 @@ class BpfPlane:
         """One aligned store."""
         if self.tables is not None:
             self.tables.set_own_mac(mac)
+
+    def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:
+        """A few aligned stores; between them a range matches too little, never too much."""
+        if self.tables is not None:
+            self.tables.set_on_link(networks)
+
+    def pin(self) -> None:
+        """Under the names that it had."""
+        pins.ensure_bpffs()
+        self.attached.pin()
 
     def close(self) -> None:
         """Pins keep what runs."""

@@ -105,11 +105,17 @@ class Dataplane:
                 continue  # a node that ends takes away a parent that is empty
             except OSError as error:
                 raise HostError(f"making {folder}: {error.strerror}") from None
-        libbpf.pin(self.program_fd, folder / "program")
-        if self.companion_fd is not None:
-            libbpf.pin(self.companion_fd, folder / "companion")
-        for name, kernel_map in self.maps.items():
-            libbpf.pin(kernel_map.fd, folder / name)
+        for name, fd in self._named().items():
+            libbpf.pin(fd, folder / name)
+
+    def is_pinned(self, folder: Path) -> bool:
+        """Whether everything has its name in a folder."""
+        return all((folder / name).exists() for name in self._named())
+
+    def _named(self) -> dict[str, int]:
+        companion = {} if self.companion_fd is None else {"companion": self.companion_fd}
+        maps = {name: kernel_map.fd for name, kernel_map in self.maps.items()}
+        return {"program": self.program_fd, **companion, **maps}
 
     def close(self) -> None:
         """Give the descriptors back; pins and links keep what they hold."""

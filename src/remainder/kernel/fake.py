@@ -1,4 +1,4 @@
-"""A host and its planes in memory: what a role would do to Linux, without Linux.
+"""A host in memory: what a role would do to Linux, without Linux; its planes: fake_planes.py.
 
 For tests, ours and others', and for trying a control plane as a user without
 rights.  ``FakeKernel`` outlives the processes that use it, as a kernel does;
@@ -18,13 +18,12 @@ from typing import Any, Literal
 
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel.image import OwnerName, allocate_counters
-from remainder.kernel.netlink import Interface, Neighbour
-from remainder.kernel.plane import Plane, Prepared, Wish
-from remainder.messages import Warn
+from remainder.kernel.image import OwnerName
+from remainder.kernel.neighbours import Neighbour
+from remainder.kernel.netlink import Interface
 from remainder.plan import Plan, Role
 
-Step = Literal["prepare", "commit", "resolve", "listen", "address", "offload"]
+Step = Literal["prepare", "commit", "resolve", "listen", "address", "offload", "announce"]
 
 
 @dataclass
@@ -36,7 +35,12 @@ class FakeLink:
     answers: dict[Address, bytes] = field(default_factory=dict)
     """Who would answer ARP or neighbour discovery, and from where."""
     managed: set[Address] = field(default_factory=set)
+    permanent: dict[Address, bytes] = field(default_factory=dict)
+    """Neighbours that an operator has set."""
     addresses: set[Address] = field(default_factory=set)
+    put: set[Address] = field(default_factory=set)
+    """Those of the addresses that a role has put there."""
+    announced: list[tuple[Address, bytes]] = field(default_factory=list)
     heard: set[bytes] = field(default_factory=set)
     offloads: tuple[str, ...] = ()
 
@@ -52,6 +56,9 @@ class Met:
     own_mac: bytes
     numbers: dict[OwnerName, int]
     code: str
+    attached: bool = True
+    pinned: bool = True
+    on_link: tuple[IPv4Network | IPv6Network, ...] = ()
     programs: int = 1
     """How many programs stood there, one after the other."""
     publications: int = 1
@@ -68,12 +75,16 @@ class FakeKernel:
     """(step, role or interface) → the sentence it is refused with."""
     clock_s: float = 0.0
     code: str = "build 1"
+    made: int = 0
+    beside: dict[Address, bytes] = field(default_factory=dict)
+    """Which other balancer would answer for a VIP."""
 
     def link(
         self, name: str, *addresses: IPv4Interface | IPv6Interface, kind: str | None = None
     ) -> FakeLink:
         """Add an interface, up, with these addresses."""
-        index = len(self.links) + 1
+        self.made += 1
+        index = self.made
         made = FakeLink(
             Interface(
                 index=index,
@@ -96,7 +107,27 @@ class FakeKernel:
         for link in self.links.values():
             if link.interface.index == index:
                 return link
-        raise HostError(f"interface {index} no longer exists")
+        raise HostError(f"interface {index} no longer exists", id="interface-gone")
+
+    # -- what happens to a machine ----------------------------------------------
+
+    def change(self, name: str, /, **facts: Any) -> None:
+        """Let an interface be another way; a cable or a switch flushes what Linux flushes."""
+        link = self.links.pop(name)
+        link.interface = replace(link.interface, **facts)
+        self.links[link.interface.name] = link
+        if not (link.interface.up and link.interface.carrier) or "mac" in facts:
+            link.managed.clear()
+        if not link.interface.up:
+            gone = {address for address in link.addresses if address.version == 6}
+            link.addresses -= gone
+            link.put -= gone
+
+    def remove(self, name: str) -> None:
+        """Let an interface be gone, and what was attached to it."""
+        link = self.links.pop(name)
+        for met in self.planes.values():
+            met.attached = met.attached and met.ifindex != link.interface.index
 
     def step(self, step: Step, of: str) -> None:
         """Remember a step, or refuse it.  Raises HostError."""
@@ -119,6 +150,15 @@ class FakeHost:
             raise HostError(f"no interface named {name!r} on this host, which has {names}")
         return self.kernel.links[name].interface
 
+    def interface_at(self, index: int) -> Interface:
+        """As on Linux."""
+        return self.kernel.at(index).interface
+
+    def addresses_on(self, index: int) -> Mapping[Address, bool]:
+        """All of them."""
+        link = self.kernel.at(index)
+        return {address: address in link.put for address in link.addresses}
+
     def networks_on(self, index: int) -> Collection[IPv4Network | IPv6Network]:
         """Those of its addresses."""
         return self.kernel.at(index).networks
@@ -132,23 +172,29 @@ class FakeHost:
         return None
 
     def neighbours(self, index: int) -> Mapping[Address, Neighbour]:
-        """Whoever was asked for and answers."""
+        """Whoever was asked for and answers, and those that were set."""
         link = self.kernel.at(index)
-        return {
+        found = {
             address: Neighbour(
                 address=address,
                 mac=link.answers.get(address),
                 valid=address in link.answers,
                 managed=True,
+                ours=True,
             )
             for address in link.managed
         }
+        for address, mac in link.permanent.items():
+            found[address] = Neighbour(address, mac, valid=True, permanent=True)
+        return found
 
     def keep_resolved(self, index: int, addresses: Iterable[Address]) -> None:
-        """Managed entries."""
+        """Managed entries, in the place of any other."""
         link = self.kernel.at(index)
         self.kernel.step("resolve", link.interface.name)
-        link.managed |= set(addresses)
+        for address in addresses:
+            link.managed.add(address)
+            link.permanent.pop(address, None)
 
     def forget(self, index: int, addresses: Iterable[Address]) -> None:
         """No longer; of an interface that is gone there is nothing."""
@@ -162,22 +208,46 @@ class FakeHost:
         self.kernel.step("address", link.interface.name)
         fresh = address not in link.addresses
         link.addresses.add(address)
+        if fresh:
+            link.put.add(address)
         return fresh
 
     def remove_address(self, index: int, address: Address) -> None:
-        """Whether it is there or not."""
+        """If we have put it there."""
         for link in self.kernel.links.values():
-            if link.interface.index == index:
+            if link.interface.index == index and address in link.put:
                 link.addresses.discard(address)
+                link.put.discard(address)
 
-    def listen_to(self, interface: Interface, mac: bytes, *, join: bool) -> None:
+    def announce(self, index: int, mac: bytes, vips: Collection[Address]) -> None:
+        """Written down."""
+        link = self.kernel.at(index)
+        self.kernel.step("announce", link.interface.name)
+        link.announced += [(vip, mac) for vip in vips]
+
+    def hand_over(self, index: int, mac: bytes, vips: Collection[Address]) -> Collection[Address]:
+        """To whoever is beside us."""
+        del mac
+        link = self.kernel.at(index)
+        handed = [vip for vip in vips if vip in self.kernel.beside]
+        link.announced += [(vip, self.kernel.beside[vip]) for vip in handed]
+        return handed
+
+    def hears(self, interface: Interface, mac: bytes) -> bool:
+        """What was joined, or everything."""
+        link = self.kernel.at(interface.index)
+        return mac in link.heard or link.interface.promiscuous
+
+    def listen_to(self, interface: Interface, mac: bytes, *, join: bool) -> bool:
         """A set; joining twice counts once."""
-        heard = self.kernel.at(interface.index).heard
-        if join:
+        link = self.kernel.at(interface.index)
+        before = self.hears(interface, mac)
+        if join and not before:
             self.kernel.step("listen", interface.name)
-            heard.add(mac)
-        else:
-            heard.discard(mac)
+            link.heard.add(mac)
+        elif not join:
+            link.heard.discard(mac)
+        return before != join
 
     def missing_drop_setting(self, version: int, interface: str) -> str | None:
         """All is set as it should be."""
@@ -223,162 +293,3 @@ class FakeHost:
     def sleep(self, seconds: float) -> None:
         """At once."""
         self.kernel.clock_s += seconds
-
-
-@dataclass
-class FakePlane:
-    """A ``kernel.plane.Plane``: a process's hold on what is met."""
-
-    met: Met
-    is_current: bool = True
-    is_open: bool = True
-
-    @property
-    def ifindex(self) -> int:
-        """Of the interface."""
-        return self.met.ifindex
-
-    @property
-    def mode(self) -> str:
-        """How it is attached."""
-        return self.met.mode
-
-    @property
-    def code(self) -> str | None:
-        """Of the build that loaded it."""
-        return self.met.code
-
-    @property
-    def numbers(self) -> Mapping[OwnerName, int]:
-        """The counters."""
-        return self.met.numbers
-
-    def serves(self, plan: Plan, interface: Interface) -> bool:
-        """Any plan of the same families, by code of the same build."""
-        del interface
-        return self.is_current and plan.families == self.met.plan.families
-
-    def set_mac(self, address: Address, mac: bytes) -> None:
-        """At once."""
-        self.met.macs[address] = mac
-
-    def set_own_mac(self, mac: bytes) -> None:
-        """At once."""
-        self.met.own_mac = mac
-
-    def close(self) -> None:
-        """What is met stays."""
-        self.is_open = False
-
-
-@dataclass
-class FakePrepared:
-    """A ``kernel.plane.Prepared``."""
-
-    kernel: FakeKernel
-    wish: Wish
-    running: FakePlane | None
-    met: Met
-    before: Met | None
-    risk: int
-
-    @property
-    def _place(self) -> tuple[str, Role]:
-        return self.wish.node, self.wish.plan.role
-
-    def commit(self, warn: Warn) -> FakePlane:
-        """From here on packets meet the new plan."""
-        del warn
-        self.kernel.step("commit", self.wish.plan.role)
-        self.kernel.planes[self._place] = self.met
-        if self.running is None or self.running.ifindex != self.met.ifindex:
-            return FakePlane(self.met)
-        self.running.met, self.running.is_current = self.met, True
-        return self.running
-
-    def undo(self) -> None:
-        """They meet what they met before, or nothing."""
-        if self.before is None:
-            del self.kernel.planes[self._place]
-        else:
-            self.kernel.planes[self._place] = self.before
-            if self.running is not None:
-                self.running.met = self.before
-
-    def finish(self) -> None:
-        """Nothing is held."""
-
-    def discard(self) -> None:
-        """Nothing was loaded."""
-
-
-@dataclass
-class FakePlanes:
-    """A ``kernel.plane.Planes``."""
-
-    kernel: FakeKernel
-
-    def find(
-        self, node: str, role: Role, numbers: Mapping[OwnerName, int], *, code: str | None
-    ) -> FakePlane | None:
-        """What packets meet."""
-        met = self.kernel.planes.get((node, role))
-        if met is None:
-            return None
-        return FakePlane(replace(met, numbers=dict(numbers)), is_current=code == self.kernel.code)
-
-    def prepare(self, wish: Wish, running: Plane | None) -> Prepared:
-        """A new thing to meet, beside the one that is met."""
-        role = wish.plan.role
-        self.kernel.step("prepare", role)
-        self._refuse_a_taken_place(wish)
-        before = self.kernel.planes.get((wish.node, role))
-        here = isinstance(running, FakePlane) and running.ifindex == wish.interface.index
-        fresh = not here or before is None
-        in_place = not fresh and running is not None and running.serves(wish.plan, wish.interface)
-        numbers, _ = allocate_counters(wish.plan, {} if before is None else before.numbers)
-        if fresh:
-            mode = "tcx" if role == "sender" else _mode(wish)
-        else:
-            mode = before.mode if before is not None else wish.mode
-        met = Met(
-            plan=wish.plan,
-            ifindex=wish.interface.index,
-            mode=mode,
-            macs=dict(wish.macs),
-            own_mac=wish.interface.mac,
-            numbers=numbers,
-            code=before.code if in_place and before is not None else self.kernel.code,
-            programs=1 if before is None else before.programs + (not in_place),
-            publications=1 if before is None else before.publications + 1,
-        )
-        return FakePrepared(
-            kernel=self.kernel,
-            wish=wish,
-            running=running if isinstance(running, FakePlane) else None,
-            met=met,
-            before=before,
-            risk=2 if fresh else int(not in_place),
-        )
-
-    def _refuse_a_taken_place(self, wish: Wish) -> None:
-        """One XDP program an interface."""
-        for (node, role), met in self.kernel.planes.items():
-            taken = met.ifindex == wish.interface.index and "sender" not in (role, wish.plan.role)
-            if taken and (node, role) != (wish.node, wish.plan.role):
-                raise HostError(f"{wish.interface.name} already runs another XDP program")
-
-    def remove(self, node: str, role: Role) -> bool:
-        """Packets meet nothing more."""
-        return self.kernel.planes.pop((node, role), None) is not None
-
-    def fingerprint(self, role: Role) -> str:
-        """The same for all roles."""
-        del role
-        return self.kernel.code
-
-
-def _mode(wish: Wish) -> str:
-    if wish.mode != "auto":
-        return wish.mode
-    return "generic" if wish.interface.kind == "veth" else "native"

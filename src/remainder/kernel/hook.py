@@ -42,6 +42,13 @@ class Hook(Protocol):
     def target(self) -> tuple[int | None, int]:
         """(program id, ifindex); ifindex 0: nothing is attached any more."""
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether its name is there, by which it is found again."""
+
+    def pin(self) -> None:
+        """Give it its name again.  Raises HostError."""
+
     def replace(self, program_fd: int) -> None:
         """Run another program; no packet falls between the two."""
 
@@ -67,6 +74,16 @@ class Link:
     def target(self) -> tuple[int | None, int]:
         """As the link says; of a device that is gone 0."""
         return libbpf.link_target(self.fd)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whatever has the name is taken for it."""
+        return self.path.exists()
+
+    def pin(self) -> None:
+        """In its folder, which is made if need be."""
+        _make(self.path.parent)
+        libbpf.pin(self.fd, self.path)
 
     def replace(self, program_fd: int) -> None:
         """In one step."""
@@ -105,6 +122,20 @@ class Filter:
             self.namespace, lambda: clsact.program_at(self.ifindex, self.direction)
         )
         return (None, 0) if program_id is None else (program_id, self.ifindex)
+
+    @property
+    def is_pinned(self) -> bool:
+        """By the name of a folder."""
+        return self._mark.exists()
+
+    def pin(self) -> None:
+        """A folder, which says where the filter is."""
+        _make(self._mark)
+
+    @property
+    def _mark(self) -> Path:
+        made = "-qdisc" if self.qdisc_is_ours else ""
+        return self.path / f"{self.direction}-{self.ifindex}-{self.namespace}{made}"
 
     def replace(self, program_fd: int) -> None:
         """In one step."""
@@ -190,16 +221,16 @@ def _tcx(program_fd: int, ifindex: int, direction: Direction) -> int | None:
 def _filter(program_fd: int, ifindex: int, direction: Direction, path: Path) -> Filter:
     namespace = netns.here()
     made = clsact.add_qdisc(ifindex) or _is_ours(path, ifindex, namespace)
+    found = Filter(path, direction, ifindex, namespace, made)
     try:
-        # Its name first: a filter that nobody can find again would stay for ever.
-        _name(path / f"{direction}-{ifindex}-{namespace}{'-qdisc' if made else ''}")
+        found.pin()  # first: a filter that nobody can find again would stay for ever
         clsact.attach(program_fd, ifindex, direction)
     except HostError:
         shutil.rmtree(path, ignore_errors=True)
         if made:
             clsact.remove_empty_qdisc(ifindex)
         raise
-    return Filter(path, direction, ifindex, namespace, made)
+    return found
 
 
 def _is_ours(path: Path, ifindex: int, namespace: int) -> bool:
@@ -207,8 +238,8 @@ def _is_ours(path: Path, ifindex: int, namespace: int) -> bool:
     return any(path.parents[2].glob(f"*/*/*/*-{ifindex}-{namespace}-qdisc"))
 
 
-def _name(folder: Path) -> None:
+def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HostError(f"making {folder}: {error.strerror}") from None

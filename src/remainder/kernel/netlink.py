@@ -1,4 +1,4 @@
-"""Interfaces, addresses and neighbours, through pyroute2.
+"""Interfaces and their addresses, through pyroute2.
 
 Rule: what we add we can name again, so that only that is removed.
 """
@@ -8,34 +8,33 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import queue
 import socket
 import struct
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Any, Final
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from remainder.errors import HostError
 from remainder.flow import Address
 
-_VALID: Final = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
-_NTF_USE: Final = 0x01
-_EXT_MANAGED: Final = 0x01
-_GROUPS: Final = 0x1 | 0x4  # RTMGRP_LINK | RTMGRP_NEIGH
 _IFF_PROMISC: Final = 0x100
 _SIOCADDMULTI: Final = 0x8931
 _SIOCDELMULTI: Final = 0x8932
-_BUFFER_BYTES: Final = 1 << 16
 _IFA_F_NODAD: Final = 0x02
 _IFA_F_NOPREFIXROUTE: Final = 0x200
-_FAMILY: Final = {4: 2, 6: 10}
+_FOR_EVER: Final = 0xFFFF_FFFF
+_IFF_LOWER_UP: Final = 0x1_0000
+_MULTICAST_LISTS: Final = Path("/proc/thread-self/net/dev_mcast")
+_HOLDS_ADDRESSES: Final = ("bridge", "bond", "team")
+FAMILY: Final = {4: 2, 6: 10}
+OURS: Final = 114
+"""The protocol number, ``r``, of neighbours and addresses that Remainder has put there."""
 _FULL_PREFIX: Final = {4: 32, 6: 128}
 
 
@@ -51,17 +50,16 @@ class Interface:
     kind: str | None  # "veth", "vlan", …; None for hardware
     xdp_mode: str | None
     xdp_program: int | None
+    carrier: bool = True
+    """Whether frames can pass: it is up, and so is the cable."""
+    promiscuous: bool = False
+    holder: int | None = None
+    """The bridge or bond that it is a port of, which holds its addresses and hears its ARP."""
 
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """What the kernel knows of an address on the segment."""
-
-    address: Address
-    mac: bytes | None
-    valid: bool
-    managed: bool = False
-    """Kept resolved by the kernel, as ``keep_resolved`` asks for."""
+    @property
+    def segment(self) -> int:
+        """The number of the interface whose addresses and neighbours are those of the segment."""
+        return self.holder or self.index
 
 
 @contextmanager
@@ -94,19 +92,33 @@ def interface(name: str) -> Interface:
                 f"the file",
                 id="interface-missing",
             )
-        return _interface(route.get_links(found[0])[0])
+        return _under(route, route.get_links(found[0])[0])
 
 
 def interface_at(index: int) -> Interface:
     """Look an interface up by its number.  Raises HostError if it is gone."""
     with netlink() as route:
         try:
-            return _interface(route.get_links(index)[0])
+            link = route.get_links(index)[0]
         except (NetlinkError, IndexError):
-            raise HostError(f"interface {index} no longer exists") from None
+            raise HostError(f"interface {index} no longer exists", id="interface-gone") from None
+        return _under(route, link)
 
 
-def _interface(link: Any) -> Interface:
+def _under(route: IPRoute, link: Any) -> Interface:
+    """An interface, with the bridge or bond that holds its addresses."""
+    found, master = interface_of(link), link.get("master")
+    if master is None:
+        return found
+    try:
+        kind = interface_of(route.get_links(master)[0]).kind
+    except (NetlinkError, IndexError):
+        return found  # released in this moment
+    return replace(found, holder=master) if kind in _HOLDS_ADDRESSES else found
+
+
+def interface_of(link: Any) -> Interface:
+    """What a message of the kernel says of an interface."""
     info = link.get("linkinfo")
     xdp = link.get("xdp")
     native = xdp.get("xdp_drv_prog_id") if xdp else None
@@ -121,16 +133,18 @@ def _interface(link: Any) -> Interface:
         kind=info.get("kind") if info else None,
         xdp_mode="native" if native else "generic" if generic else None,
         xdp_program=native or generic,
+        carrier=bool(link["flags"] & _IFF_LOWER_UP),
+        promiscuous=bool(link["flags"] & _IFF_PROMISC),
     )
 
 
-def addresses_on(index: int) -> frozenset[Address]:
-    """Every address of an interface."""
+def addresses_on(index: int) -> dict[Address, bool]:
+    """Every address of an interface, and whether Remainder has put it there."""
     with netlink() as route:
-        return frozenset(
-            ip_address(message.get("local") or message.get("address"))
+        return {
+            ip_address(message.get("local") or message.get("address")): message.get("proto") == OURS
             for message in route.get_addr(index=index)
-        )
+        }
 
 
 def networks_on(index: int) -> list[IPv4Network | IPv6Network]:
@@ -143,35 +157,52 @@ def networks_on(index: int) -> list[IPv4Network | IPv6Network]:
                     strict=False,
                 )
                 for message in route.get_addr(index=index)
-                if message["prefixlen"] != _FULL_PREFIX[4 if message["family"] == _FAMILY[4] else 6]
+                if message["prefixlen"] != _FULL_PREFIX[4 if message["family"] == FAMILY[4] else 6]
             )
         )
 
 
-def listen_to(interface: Interface, mac: bytes, *, join: bool) -> None:
+def hears(interface: Interface, mac: bytes) -> bool:
+    """Whether an interface takes frames to another address than its own."""
+    if interface.promiscuous:
+        return True
+    try:
+        lines = _MULTICAST_LISTS.read_text(encoding="ascii").splitlines()
+    except OSError as error:
+        raise HostError(f"reading {_MULTICAST_LISTS}: {error.strerror}") from None
+    fields = (line.split() for line in lines)
+    return any(
+        int(index) == interface.index and int(joined) and bytes.fromhex(address) == mac
+        for index, _, _, joined, address in fields
+    )
+
+
+def listen_to(interface: Interface, mac: bytes, *, join: bool) -> bool:
     """Let an interface take frames to another address than its own, or no longer.
 
     A group address joins the device's own list (SIOCADDMULTI), for another one
     the interface becomes promiscuous; both stay when we go, so the data plane
-    outlives us.
+    outlives us.  False: that is how it was.
     """
+    if join and hears(interface_at(interface.index), mac):
+        return False
     if not mac[0] & 1:
         with netlink() as route:
             flag = _IFF_PROMISC if join else 0
             route.link("set", index=interface.index, flags=flag, change=_IFF_PROMISC)
-        return
-    # A second join counts once.  Leaving before joining would lose what comes in between.
+        return True
     request = struct.pack("16sH6s16x", interface.name.encode(), 0, mac)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             fcntl.ioctl(any_socket, _SIOCADDMULTI if join else _SIOCDELMULTI, request)
         except OSError as error:
             if not join:
-                return  # it has left already
+                return False  # it has left already
             raise HostError(
                 f"{interface.name} cannot join {mac.hex(':')} ({error.strerror}); use another mac "
                 f"for the cluster"
             ) from None
+    return True
 
 
 def local_addresses() -> frozenset[Address]:
@@ -184,18 +215,23 @@ def local_addresses() -> frozenset[Address]:
 
 
 def add_address(index: int, address: Address) -> bool:
-    """Put a single address on an interface; False if it stood there already."""
-    flags = _IFA_F_NODAD | _IFA_F_NOPREFIXROUTE if address.version == 6 else 0
+    """Put a single address on an interface; False if it stood there already.
+
+    An IPv6 one is deprecated from the start: the host's own connections must not
+    come from a VIP.
+    """
+    more = (
+        {
+            "flags": _IFA_F_NODAD | _IFA_F_NOPREFIXROUTE,
+            "preferred_lft": 0,
+            "valid_lft": _FOR_EVER,
+        }
+        if address.version == 6
+        else {}
+    )
     with netlink() as route:
         try:
-            route.addr(
-                "add",
-                index=index,
-                address=str(address),
-                prefixlen=_FULL_PREFIX[address.version],
-                family=_FAMILY[address.version],
-                **({"flags": flags} if flags else {}),
-            )
+            route.addr("add", **_single(index, address), IFA_PROTO=OURS, **more)
         except NetlinkError as error:
             if error.code == errno.EEXIST:
                 return False
@@ -204,21 +240,25 @@ def add_address(index: int, address: Address) -> bool:
 
 
 def remove_address(index: int, address: Address) -> None:
-    """Take an address off an interface; nothing happens if it is gone already."""
+    """Take an address that we put there off an interface; another's, or none, stays as it is."""
     with netlink() as route:
         try:
-            route.addr(
-                "del",
-                index=index,
-                address=str(address),
-                prefixlen=_FULL_PREFIX[address.version],
-                family=_FAMILY[address.version],
-            )
+            if addresses_on(index).get(address):
+                route.addr("del", **_single(index, address))
         except NetlinkError as error:
             if error.code not in (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENOENT):
                 raise HostError(
                     f"removing {address} from the interface: {error.args[-1]}"
                 ) from None
+
+
+def _single(index: int, address: Address) -> dict[str, Any]:
+    return {
+        "index": index,
+        "address": str(address),
+        "prefixlen": _FULL_PREFIX[address.version],
+        "family": FAMILY[address.version],
+    }
 
 
 def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str] | None:
@@ -233,7 +273,7 @@ def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str] | 
 
 def _off_link(route: IPRoute, address: Address, index: int) -> str | None:
     try:
-        found = route.route("get", dst=str(address), family=_FAMILY[address.version])
+        found = route.route("get", dst=str(address), family=FAMILY[address.version])
     except NetlinkError:
         return f"no route to {address}"
     message = next(iter(found))
@@ -247,105 +287,3 @@ def _off_link(route: IPRoute, address: Address, index: int) -> str | None:
         if link.get("link") != index:  # a VLAN of our interface is fine
             return f"{address} is reached through {link.get('ifname')}"
     return None
-
-
-def keep_resolved(index: int, addresses: Iterable[Address]) -> None:
-    """Ask the kernel to resolve these neighbours and to keep them so (managed entries).
-
-    An older kernel takes the request and forgets the second half: ``Neighbour.managed`` tells.
-    """
-    with netlink() as route:
-        for address in addresses:
-            try:
-                route.neigh(
-                    "replace",
-                    dst=str(address),
-                    ifindex=index,
-                    state=0,
-                    flags=_NTF_USE,
-                    NDA_FLAGS_EXT=_EXT_MANAGED,
-                    family=_FAMILY[address.version],
-                )
-            except NetlinkError as error:
-                raise HostError(
-                    f"the kernel refused to keep {address} resolved ({error.args[-1]}); managed "
-                    f"neighbours need Linux 5.16"
-                ) from None
-
-
-def forget(index: int, addresses: Iterable[Address]) -> None:
-    """Undo keep_resolved."""
-    with netlink() as route:
-        for address in addresses:
-            try:
-                route.neigh("del", dst=str(address), ifindex=index, family=_FAMILY[address.version])
-            except NetlinkError:
-                continue  # gone already, or its interface is
-
-
-def neighbours(index: int) -> dict[Address, Neighbour]:
-    """What the kernel knows of the segment of an interface."""
-    with netlink() as route:
-        found = (_neighbour(message) for message in route.get_neighbours(ifindex=index))
-        return {neighbour.address: neighbour for neighbour in found if neighbour}
-
-
-def _neighbour(message: Any) -> Neighbour | None:
-    destination, mac = message.get("dst"), message.get("lladdr")
-    if not destination:
-        return None
-    return Neighbour(
-        address=ip_address(destination),
-        mac=bytes.fromhex(mac.replace(":", "")) if mac else None,
-        valid=bool(message["state"] & _VALID),
-        managed=bool((message.get("flags_ext") or 0) & _EXT_MANAGED),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """An interface that is no more."""
-
-    index: int
-
-
-class Monitor:
-    """Tells of changed neighbours and interfaces, through a queue.
-
-    Entries are (ifindex, Neighbour), Interface or Gone values; ``None`` means that messages
-    were lost and everything should be read anew.
-    """
-
-    def __init__(self, events: queue.SimpleQueue[Any]) -> None:
-        self._events = events
-        self._marshal = MarshalRtnl()
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._socket.bind((0, _GROUPS))
-        threading.Thread(target=self._listen, name="netlink", daemon=True).start()
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                data = self._socket.recv(_BUFFER_BYTES)
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    return  # closed
-                self._events.put(None)
-                continue
-            for message in self._marshal.parse(data):
-                self._tell(message)
-
-    def _tell(self, message: Any) -> None:
-        event = message.get("event")
-        if event in ("RTM_NEWNEIGH", "RTM_DELNEIGH"):
-            neighbour = _neighbour(message)
-            if neighbour:
-                self._events.put((message["ifindex"], neighbour))
-        elif event == "RTM_NEWLINK":
-            self._events.put(_interface(message))
-        elif event == "RTM_DELLINK":
-            self._events.put(Gone(message["index"]))
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._socket.close()

@@ -32,6 +32,8 @@ from remainder.plan import Role
 BPFFS: Final = Path("/sys/fs/bpf")
 NEXT: Final = "-next"
 """Behind the name of what is attached on another interface, until what ran before is gone."""
+_BPF_FS_MAGIC: Final = 0xCAFE_4A11
+_STATFS_WORDS: Final = 32
 LOOKS: Final = 20
 LOOK_S: Final = 0.05
 
@@ -53,6 +55,31 @@ class Attached:
         if self.companion is None or companion_fd is None:
             return True
         return self.companion.target()[0] == libbpf.program_id(companion_fd)
+
+    def now_on(self) -> int:
+        """The interface, as the kernel says it now; 0: somebody has detached a part of it."""
+        ifindex = self.link.target()[1]
+        if self.companion is not None and self.companion.target()[1] != ifindex:
+            return 0
+        return ifindex
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether all names that lead to it are there."""
+        return (
+            self.link.is_pinned
+            and (self.companion is None or self.companion.is_pinned)
+            and self.dataplane.is_pinned(self.folder)
+        )
+
+    def pin(self) -> None:
+        """Give it its names again.  Raises HostError."""
+        if not self.dataplane.is_pinned(self.folder):
+            dataplane.unpin(self.folder)
+            self.dataplane.pin(self.folder)
+        for here in (self.companion, self.link):  # `find` asks for the link
+            if here is not None and not here.is_pinned:
+                here.pin()
 
     def replace(self, program: Dataplane) -> None:
         """Run another program, and its companion.  Raises HostError with neither replaced."""
@@ -82,10 +109,10 @@ class Changing(enum.Enum):
 CHANGING: Final = Changing.CHANGING
 
 
-def ensure_bpffs() -> None:
-    """Mount the BPF file system if it is not.  Raises HostError if that fails."""
+def ensure_bpffs() -> bool:
+    """Mount the BPF file system; False if it was mounted.  Raises HostError if that fails."""
     if is_mounted():
-        return
+        return False
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(b"bpf", str(BPFFS).encode(), b"bpf", 0, b"mode=0700") != 0:
         reason = os.strerror(ctypes.get_errno())
@@ -94,12 +121,17 @@ def ensure_bpffs() -> None:
             f"as root: mount -t bpf bpf {BPFFS}",
             id="bpffs-missing",
         )
+    return True
 
 
 def is_mounted() -> bool:
-    """Whether the BPF file system is where we need it."""
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-    return any(line.split()[1:3] == [str(BPFFS), "bpf"] for line in mounts)
+    """Whether the BPF file system is where we need it, and no other mount hides it.
+
+    The list of mounts would not tell: `ip netns exec` puts another /sys over it.
+    """
+    found = (ctypes.c_long * _STATFS_WORDS)()  # struct statfs begins with f_type
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc.statfs(str(BPFFS).encode(), found) == 0 and found[0] == _BPF_FS_MAGIC
 
 
 def folder_of(node: str, role: Role = "balancer") -> Path:

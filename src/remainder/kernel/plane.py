@@ -45,6 +45,10 @@ class Plane(Protocol):
         """The interface; 0: it is gone, or somebody has detached the program."""
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether the next process would find it."""
+
+    @property
     def mode(self) -> str:
         """How it is attached: native, generic, tcx or clsact."""
 
@@ -64,6 +68,12 @@ class Plane(Protocol):
 
     def set_own_mac(self, mac: bytes) -> None:
         """Frames to this address are ours."""
+
+    def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:
+        """The ranges of the segment.  Raises HostError for too many."""
+
+    def pin(self) -> None:
+        """See that the next process finds it, and all of it.  Raises HostError."""
 
     def close(self) -> None:
         """Let go of it; it runs on."""

@@ -79,6 +79,7 @@ def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
         "process": state.tended_by(noted.node),
         "file": noted.file,
         "refused": msgspec.to_builtins(noted.refused),
+        "trouble": noted.trouble,
         "published": noted.published,
         "fingerprint": {
             "file": noted.fingerprint_file,

@@ -65,6 +65,7 @@ class State(Struct, frozen=True, kw_only=True):
     pid: int
     file: str
     interface: str
+    ifindex: int = 0
     mode: str
     published: int  # number of publications by this process
     fingerprint_file: str
@@ -75,6 +76,7 @@ class State(Struct, frozen=True, kw_only=True):
     offloads: list[str] = []  # of the interface, switched off for as long as this runs
     cluster_mac: str | None = None  # what the interface listens to besides its own
     refused: Refused | None = None  # until a good file comes
+    trouble: str | None = None  # what the host refuses, until it does no longer
     services: list[ServiceState]
 
 
@@ -95,6 +97,12 @@ def running() -> list[tuple[str, Role]]:
     """Every (node, role) with a state on this machine."""
     found = (path.stem.rsplit("@", 1) for path in sorted(RUN.glob("*@*.json")))
     return [(node, cast(Role, role)) for node, role in found if role in get_args(Role)]
+
+
+def all_states() -> list[State]:
+    """Every state on this machine that can be read."""
+    found = (read(node, role) for node, role in running())
+    return [one for one in found if one is not None]
 
 
 def write(state: State) -> None:

@@ -15,6 +15,7 @@ class Balancer(XdpKind):
     """Who asks for a server."""
 
     choice, owner = "service", "server"
+    announces = True
 
     def refuse(self, interface: Interface) -> None:
         """A macvlan drops what a program sends back (docs/machines.md)."""

@@ -15,6 +15,7 @@ from remainder.fleet import Part
 from remainder.flow import Address
 from remainder.kernel.plane import Plane, Prepared, Wish
 from remainder.roles import ROLES
+from remainder.roles.reconcile import Told
 from remainder.roles.segment import addresses_of, resolve
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class Change:
     part: Part
     fingerprint: str
     macs: dict[Address, bytes]
+    managed: set[Address]
+    heard: bytes | None
+    told: Told
     offloads: tuple[str, ...]
     prepared: Prepared
     back: ExitStack
@@ -42,11 +46,10 @@ class Change:
         """Do all that can fail.  Raises HostError with the host as it was."""
         back = ExitStack()
         try:
-            macs, offloads, prepared = _prepare(role, part, back)
+            return _prepare(role, part, fingerprint, back)
         except BaseException:
             back.close()
             raise
-        return cls(role, part, fingerprint, macs, offloads, prepared, back)
 
     @property
     def risk(self) -> int:
@@ -84,31 +87,50 @@ class Change:
         self.role.took(self)
 
 
-def _prepare(
-    role: RunningRole, part: Part, back: ExitStack
-) -> tuple[dict[Address, bytes], tuple[str, ...], Prepared]:
+def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -> Change:
     host, interface, kind = role.host, role.interface, ROLES[part.role]
     kind.refuse(interface)
-    mac = kind.hears(part)
+    mac, heard = kind.hears(part), None
     if mac is not None:
-        if mac != role.heard and (role.heard is not None or role.plane is None):
+        heard = mac if role.heard == mac else None
+        if host.listen_to(interface, mac, join=True):
             back.callback(host.listen_to, interface, mac, join=False)
-        host.listen_to(interface, mac, join=True)
+            heard = mac
     fresh = addresses_of(part.plan) - role.managed
     back.callback(role.forget, fresh)
-    asked = {address: role.macs.get(address) for address in role.managed}
-    macs = resolve(host, part.plan, interface.index, asked, role.wanted.warn)
+    asked = {address: role.macs.get(address) for address in role.managed | role.macs.keys()}
+    resolved = resolve(
+        host,
+        part.plan,
+        interface,
+        asked,
+        role.wanted.warn,
+        follow=role.neighbour_changed if role.published else None,
+    )
     mode, offloads = _keep_tags(role, part, back)
+    told = Told(interface.mac, frozenset(kind.on_link(host, interface)))
     wish = Wish(
         node=role.wanted.node,
         plan=part.plan,
         interface=interface,
         mode=mode,
-        macs=macs,
+        macs=resolved.macs,
         cluster_mac=mac,
-        on_link=kind.on_link(host, interface),
+        on_link=told.on_link,
     )
-    return macs, offloads, role.planes.prepare(wish, role.plane)
+    prepared = role.planes.prepare(wish, role.plane)
+    return Change(
+        role=role,
+        part=part,
+        fingerprint=fingerprint,
+        macs=resolved.macs,
+        managed=resolved.managed,
+        heard=heard,
+        told=told,
+        offloads=offloads,
+        prepared=prepared,
+        back=back,
+    )
 
 
 def _keep_tags(role: RunningRole, part: Part, back: ExitStack) -> tuple[str, tuple[str, ...]]:

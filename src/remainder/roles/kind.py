@@ -20,6 +20,8 @@ class Kind(Protocol):
     """Whom it chooses: server, member, router."""
     side: str
     """Where its program stands: XDP or egress."""
+    announces: bool
+    """Whether a VIP on its interface is for its own MAC address."""
 
     def refuse(self, interface: Interface, /) -> None:
         """Raises HostError if it cannot work on such an interface."""
@@ -43,6 +45,7 @@ class XdpKind:
     """What the roles in XDP have in common."""
 
     side = "XDP"
+    announces = False
 
     def refuse(self, interface: Interface) -> None:
         """Any Ethernet interface will do."""

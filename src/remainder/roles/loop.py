@@ -1,6 +1,9 @@
-"""Run a node: one loop that waits for the file, the segment and signals.
+"""Run a node: one loop that waits for the file, the host and signals.
 
-Everything that happens arrives in one queue, so nothing happens at once.
+Everything that happens arrives in one queue, so nothing happens at once.  But
+for reading the file, which may take long and touches nothing that runs.
+
+Law: level, not edge.  An event only makes the loop look; it looks anyway.
 """
 
 from __future__ import annotations
@@ -8,22 +11,32 @@ from __future__ import annotations
 import enum
 import queue
 import signal
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
-from remainder.kernel.netlink import Gone, Interface
+from remainder.kernel.monitor import Learned, Touched
 from remainder.roles import notes
-from remainder.roles.node import RunningNode
+from remainder.roles.node import Read, RunningNode, sentence_of
 
 LOOK_S: Final = 0.25
-"""How often the file is looked at: a stat, whatever file system or editor it is under."""
+"""How often the file and the pins are looked at: a stat or two, whatever file system it is."""
 
+TEND_S: Final = 5.0
+"""How often the whole host is read, though nothing seems to have happened."""
 
 AGAIN_S: Final = 5.0
 """How often a file is tried again that the host, not the file, was the reason to refuse."""
+
+SHARE: Final = 20
+"""A look may take a 20th of the time: thousands of neighbours are read less often."""
+
+PATIENCE: Final = 5
+"""Doublings of ``LOOK_S`` between two looks that found something to mend: somebody may fight us."""
 
 
 class Request(enum.Enum):
@@ -33,8 +46,21 @@ class Request(enum.Enum):
     STOP = "SIGTERM or Ctrl-C"
 
 
+@dataclass(frozen=True)
+class _FileRead:
+    """A file was read, or why not."""
+
+    result: Read | Exception
+
+
+def before_start() -> None:
+    """Until there is a loop: SIGTERM ends a start like Ctrl-C, SIGHUP has nothing to reload."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[], None]) -> None:
-    """Follow the file and the segment until SIGTERM or Ctrl-C; then return.
+    """Follow the file and the host until SIGTERM or Ctrl-C; then return.
 
     ``ready`` is called when nothing can be missed any more, ``published`` after each new file.
     """
@@ -48,80 +74,152 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
         signal.signal(number, on_signal)
     monitor = node.host.watch(events)
     try:
-        _look_again(node)
+        loop = Loop(node, events, published)
+        loop.look()
         ready()
-        looked_s = tried_s = 0.0
-        refusal: str | None = None
-        while True:
-            if time.monotonic() - looked_s >= LOOK_S:
-                node.look_for_losses()
-                changed = node.source.changed()
-                if changed or (refusal is not None and time.monotonic() - tried_s >= AGAIN_S):
-                    refusal = _reload(node, published, said=None if changed else refusal)
-                    tried_s = time.monotonic()
-                looked_s = time.monotonic()
-            try:
-                event = events.get(timeout=LOOK_S)
-            except queue.Empty:
-                continue
-            if event is Request.STOP:
-                return
-            if event is Request.RELOAD or _handle(node, event) is Request.RELOAD:
-                refusal, tried_s = _reload(node, published), time.monotonic()
+        loop.run()
     finally:
         monitor.close()
 
 
-def _handle(node: RunningNode, event: Any) -> Request | None:
-    """Follow what happened; a request if more than that is needed."""
-    if event is None:
-        _look_again(node)
-    elif isinstance(event, Gone):
-        for role in node.roles:
-            if event.index == role.interface.index:
-                raise HostError(
-                    f"interface {role.interface.name} disappeared; exiting. Restart once it is "
-                    f"back",
-                    id="interface-gone",
+@dataclass
+class Loop:
+    """What the loop knows between two passes."""
+
+    node: RunningNode
+    events: queue.SimpleQueue[Any]
+    published: Callable[[], None]
+    touched: bool = False
+    """Something has happened that a look may find."""
+    mended: int = 0
+    """Looks in a row that found something to mend."""
+    look_s: float = 0.0
+    """When to look, whatever happens."""
+    not_before_s: float = 0.0
+    pass_s: float = 0.0
+    reading: bool = False
+    asked_again: bool = False
+    """SIGHUP came while the file was being read."""
+    refused: Read | None = None
+    """A file that the host refuses, to be tried again."""
+    said: str | None = None
+    tried_s: float = 0.0
+    clock: Callable[[], float] = field(default=time.monotonic)
+
+    def run(self) -> None:
+        """Until it is asked to stop."""
+        while True:
+            self.passes()
+            try:
+                event = self.events.get(timeout=LOOK_S)
+            except queue.Empty:
+                continue
+            if self.handle(event) is Request.STOP:
+                return
+
+    def passes(self) -> None:
+        """Look at what is due; at most once in ``LOOK_S``."""
+        now_s = self.clock()
+        if now_s < self.pass_s:
+            return
+        self.pass_s = now_s + LOOK_S
+        self.node.look_for_losses()
+        restless = not self.node.glance() or self.touched
+        if now_s >= self.look_s or (restless and now_s >= self.not_before_s):
+            self.look()
+        if self.reading:
+            return
+        if self.node.source.changed():
+            self._read()
+        elif self.refused is not None and now_s - self.tried_s >= AGAIN_S:
+            self._publish(self.refused, said=self.said)
+
+    def look(self) -> None:
+        """Read what stands, mend what differs."""
+        told, began_s = self.node.mended, self.clock()
+        self.touched = False
+        at_peace = self.node.tend()
+        now_s = self.clock()
+        self.mended = self.mended + 1 if self.node.mended != told or not at_peace else 0
+        self.not_before_s = now_s + (
+            LOOK_S * 2 ** min(self.mended - 1, PATIENCE) if self.mended else 0
+        )
+        self.look_s = now_s + max(TEND_S, SHARE * (now_s - began_s))
+
+    def handle(self, event: Any) -> Request | None:
+        """Take note of what happened."""
+        match event:
+            case Request.STOP:
+                return Request.STOP
+            case Request.RELOAD:
+                self._read()
+            case _FileRead():
+                self.reading = False
+                self._publish(event.result)
+                if self.asked_again:
+                    self.asked_again = False
+                    self._read()
+            case Learned():
+                self._learn(event)
+            case Touched():
+                self.touched = self.touched or any(
+                    role.concerns(event.index) for role in self.node.roles
                 )
-    elif isinstance(event, Interface):
-        asked = [role.interface_changed(event) for role in node.roles]
-        return Request.RELOAD if any(asked) else None
-    else:
-        ifindex, neighbour = event
-        for role in node.roles:
-            if ifindex == role.interface.index:
-                role.neighbour_changed(neighbour)
-    return None
-
-
-def _look_again(node: RunningNode) -> None:
-    for role in node.roles:
-        role.look_again()
-
-
-def _reload(
-    node: RunningNode, published: Callable[[], None], *, said: str | None = None
-) -> str | None:
-    """Publish the file.  If it is refused for what the host is like, why; else None.
-
-    ``said`` is a refusal that need not be told once more.
-    """
-    try:
-        node.reload()
-    except RemainderError as error:
-        if str(error) != said:
-            node.wanted.warn(
-                f"new file rejected, still running the previous one: {error}", id="file-rejected"
-            )
-            for role in node.roles:
-                role.note_refused(notes.refused(error))
-        return str(error) if isinstance(error, HostError) else None
-    else:
-        for role in node.roles:
-            node.wanted.say(
-                f"published {node.wanted.file} ({role.role} tables {role.plan.fingerprint[:12]}, "
-                f"publication {role.published})"
-            )
-        published()
         return None
+
+    def _learn(self, event: Learned) -> None:
+        """The MAC of a neighbour is followed at once."""
+        for role in self.node.roles:
+            if event.index != role.interface.segment:
+                continue
+            if event.deleted:
+                self.touched = self.touched or role.needs(event.neighbour.address)
+            else:
+                role.neighbour_changed(event.neighbour)
+
+    def _read(self) -> None:
+        if self.reading:
+            self.asked_again = True
+            return
+        self.reading = True
+        try:
+            threading.Thread(target=self._read_aside, name="file", daemon=True).start()
+        except RuntimeError:  # no thread to be had
+            self._read_aside()
+
+    def _read_aside(self) -> None:
+        try:
+            self.events.put(_FileRead(self.node.read()))
+        except Exception as error:  # noqa: BLE001  (told by the loop; a thread has nobody to tell)
+            self.events.put(_FileRead(error))
+
+    def _publish(self, read: Read | Exception, *, said: str | None = None) -> None:
+        """Publish a file.  If it is refused for what the host is like, it is tried again.
+
+        ``said`` is a refusal that need not be told once more.
+        """
+        node, self.tried_s = self.node, self.clock()
+        try:
+            if isinstance(read, Exception):
+                raise read
+            node.publish(read)
+        except (RemainderError, OSError) as error:
+            sentence = sentence_of(error)
+            if sentence != said:
+                node.wanted.warn(
+                    f"new file rejected, still running the previous one: {sentence}",
+                    id="file-rejected",
+                )
+                for role in node.roles:
+                    role.note_refused(notes.refused(sentence))
+            hosts_fault = isinstance(error, (HostError, OSError))
+            self.refused = read if hosts_fault and isinstance(read, Read) else None
+            self.said = sentence
+        else:
+            self.refused = self.said = None
+            for role in node.roles:
+                node.wanted.say(
+                    f"published {node.wanted.file} ({role.role} tables "
+                    f"{role.plan.fingerprint[:12]}, publication {role.published})"
+                )
+            self.published()

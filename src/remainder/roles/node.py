@@ -7,11 +7,11 @@ Law: prepare everything, then commit.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from remainder.errors import HostError
+from remainder.errors import HostError, RemainderError
 from remainder.fleet import Part, parts_of
 from remainder.kernel import pins, refusal
 from remainder.kernel.bpf_planes import BpfPlanes
@@ -19,11 +19,20 @@ from remainder.kernel.host import Host, LinuxHost
 from remainder.kernel.plane import Planes
 from remainder.observe import state
 from remainder.plan import Role
-from remainder.roles import ROLES
+from remainder.roles import ROLES, leaving, upkeep
 from remainder.roles.change import Change
-from remainder.roles.running import RunningRole, Wanted, take_back
+from remainder.roles.running import RunningRole, Wanted
 from remainder.roles.segment import check_servers
 from remainder.sources.file import Source
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a file says of a node."""
+
+    parts: list[Part]
+    fingerprint: str
+    stands_by: bool
 
 
 @dataclass
@@ -47,29 +56,29 @@ class RunningNode:
         Raises ConfigError or HostError with everything left as it was found.
         """
         node = cls(wanted, Source(wanted.file), host or LinuxHost(), planes or BpfPlanes())
-        parts = node._parts()
-        for part in parts:
+        read = node.read()
+        for part in read.parts:
             refusal.refuse_old_kernel(part.role)
-        node._change(parts)
+        node.publish(read)
         node._sweep()
         return node
 
     def reload(self) -> None:
         """Read the file again and publish it.  Raises with what runs untouched."""
-        self._change(self._parts())
+        self.publish(self.read())
 
-    def _parts(self) -> list[Part]:
+    def read(self) -> Read:
+        """What the file says now; touches nothing that runs.  Raises ConfigError."""
         config = self.source.load()
         parts = parts_of(config, self.wanted.node)
-        self.stands_by = config.vrrp is not None
-        return parts
+        return Read(parts, self.source.fingerprint, config.vrrp is not None)
 
-    def _change(self, parts: list[Part]) -> None:
-        """All roles become what the parts say, or none does."""
+    def publish(self, read: Read) -> None:
+        """All roles become what the file says, or none does."""
+        parts = read.parts
         _refuse_shared_interfaces(self.wanted, parts)
         running = {role.role: role for role in self.roles}
         found: list[RunningRole] = []
-        changes: list[Change] = []
         try:
             for part in parts:
                 if part.role not in running:
@@ -79,24 +88,19 @@ class RunningNode:
                     found.append(role)
                 # Of all roles first: it is quick, and waits for nobody.
                 check_servers(self.host, part.plan, running[part.role].interface)
-            for part in parts:
-                change = running[part.role].prepare(part, self.source.fingerprint)
-                changes.append(change)
-            with _uninterrupted():
-                _commit(changes)
+            changes = _changed(((running[part.role], part) for part in parts), read.fingerprint)
         except BaseException:  # Ctrl-C among them: nobody else would clean up
-            for change in reversed(changes):
-                change.discard()
             for role in found:
                 role.close()
             raise
         wanted = {part.role for part in parts}
         gone = [role for role in self.roles if role.role not in wanted]
         self.roles = [role for role in self.roles if role.role in wanted] + found
+        self.stands_by = read.stands_by
         for change in changes:
             change.finish()
         for role in gone:  # the file no longer has them for this node
-            role.stop()
+            leaving.stop(role)
 
     def _beside(self, role: RunningRole) -> Callable[[], list[RunningRole]]:
         return lambda: [other for other in self.roles if other is not role]
@@ -109,16 +113,79 @@ class RunningNode:
             except HostError as error:
                 self.wanted.warn(f"the file has no {name} any more, but it stays: {error}")
 
-    def look_for_losses(self) -> None:
-        """Let every role name what its driver loses."""
+    @property
+    def mended(self) -> int:
+        """Looks that found something to mend."""
+        return sum(role.mended for role in self.roles)
+
+    def glance(self) -> bool:
+        """Whether every program runs and is pinned, at little cost."""
+        try:
+            return all(upkeep.glance(role) for role in self.roles)
+        except (HostError, OSError):
+            return False
+
+    def tend(self) -> bool:
+        """Mend what differs from what the file wants; False if the host refuses something."""
+        trouble: dict[Role, str | None] = {}
+        again: list[RunningRole] = []
         for role in self.roles:
-            role.look_for_losses()
+            trouble[role.role] = None
+            try:
+                if upkeep.tend(role):
+                    again.append(role)
+            except (HostError, OSError) as error:
+                trouble[role.role] = sentence_of(error)
+        try:
+            if again:
+                changes = _changed(((role, role.part) for role in again), None)
+                for change in changes:
+                    change.finish()
+        except (RemainderError, OSError) as error:
+            trouble |= {role.role: sentence_of(error) for role in again}
+        for role in self.roles:
+            role.note_trouble(trouble[role.role])
+        return not any(trouble.values())
+
+    def look_for_losses(self) -> None:
+        """Let every role name what its driver loses, and announce what is due."""
+        for role in self.roles:
+            upkeep.announce_what_is_due(role)
+            with role.telling():
+                if role.mode == "native":
+                    role.losses.look(role.host, role.interface.name, role.wanted.warn)
 
     def stop(self) -> None:
         """Detach every role."""
         for role in reversed(self.roles):
-            role.stop()
+            leaving.stop(role)
         self.roles.clear()
+
+
+def _changed(parts: Iterable[tuple[RunningRole, Part]], fingerprint: str | None) -> list[Change]:
+    """Changes that packets see: of all roles, or none.
+
+    ``fingerprint`` is that of the file; None: the one before.
+    """
+    changes: list[Change] = []
+    try:
+        for role, part in parts:
+            changes.append(role.prepare(part, fingerprint or role.fingerprint))
+        with _uninterrupted():
+            _commit(changes)
+    except BaseException:
+        for change in reversed(changes):
+            change.discard()
+        raise
+    return changes
+
+
+def sentence_of(error: Exception) -> str:
+    """What to tell of an error; one of the operating system that nobody has worded names itself."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    return str(error)
 
 
 def _commit(changes: list[Change]) -> None:
@@ -181,10 +248,18 @@ def detach(node: str, *, host: Host | None = None, planes: Planes | None = None)
 def _remove(host: Host, planes: Planes, node: str, role: Role) -> bool:
     """Detach a role that nobody tends, and take back what it put on the host, by its notes."""
     before = state.read(node, role)
-    if not planes.remove(node, role) and before is None:
-        return False
+    if not planes.remove(node, role):
+        if before is None:
+            return False
+        if not pins.is_mounted():
+            raise HostError(
+                f"no BPF file system is mounted at {pins.BPFFS} here, so the {role} of node "
+                f"{node!r} cannot be found; if this is `ip netns exec`, which hides it, use "
+                f"`nsenter --net=/run/netns/NAME`, else `mount -t bpf bpf {pins.BPFFS}` first",
+                id="bpffs-hidden",
+            )
     if before is not None:
-        take_back(host, before)
+        leaving.take_back(host, before)
     state.remove(node, role)
     return True
 

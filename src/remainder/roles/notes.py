@@ -8,8 +8,9 @@ from ipaddress import ip_address
 
 import numpy as np
 
-from remainder.errors import RemainderError
+from remainder.errors import HostError
 from remainder.flow import Address
+from remainder.kernel.host import Host
 from remainder.kernel.image import OwnerName
 from remainder.observe.state import Refused, ServerState, ServiceState, State
 from remainder.plan import Plan, PlannedChoice
@@ -60,10 +61,20 @@ def mac_of(text: str | None) -> bytes | None:
     return bytes.fromhex(text.replace(":", "")) if text else None
 
 
-def refused(error: RemainderError) -> Refused:
+def refused(sentence: str) -> Refused:
     """A file that was refused just now."""
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    return Refused(at=now, sentence=str(error))
+    return Refused(at=now, sentence=sentence)
+
+
+def index_of(before: State, host: Host) -> int | None:
+    """The interface that notes are about, whatever its name is by now; None if it is gone."""
+    try:
+        if before.ifindex:
+            return host.interface_at(before.ifindex).index
+        return host.interface(before.interface).index
+    except HostError:
+        return None
 
 
 def numbers_of(noted: State | None) -> dict[OwnerName, int]:

@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
 
 from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
 from remainder.kernel.host import Host
-from remainder.kernel.netlink import Interface, Neighbour
+from remainder.kernel.neighbours import Neighbour
+from remainder.kernel.netlink import Interface
 from remainder.kernel.plane import Plane, Planes
 from remainder.messages import Warn
 from remainder.observe import state
 from remainder.plan import Plan, Role
 from remainder.roles import ROLES, notes
 from remainder.roles.change import Change
+from remainder.roles.leaving import give_back, take_back
+from remainder.roles.losses import Losses
+from remainder.roles.reconcile import Told
 from remainder.roles.segment import addresses_of
-
-LOSSES_S: Final = 2.0
-"""How often a driver is asked what it lost of what was sent back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,18 @@ class RunningRole:
     managed: set[Address] = field(default_factory=set)
     offloads: tuple[str, ...] = ()
     heard: bytes | None = None
-    lost: int | None = None
-    losing: bool = False
-    counted_s: float = 0.0
+    """A MAC address that the interface listens to because we asked."""
+    told: Told = field(default_factory=lambda: Told(b""))
+    gone: bool = False
+    """The interface is; we wait for its return."""
+    vips_here: frozenset[Address] = frozenset()
+    announcements: list[float] = field(default_factory=list)
+    """When they are due."""
+    mended: int = 0
+    """Looks that found something to mend."""
+    trouble: str | None = None
+    """What the host refuses us, until it does no longer."""
+    losses: Losses = field(default_factory=Losses)
     published: int = 0
     refused: state.Refused | None = None
 
@@ -82,6 +92,10 @@ class RunningRole:
     def plan(self) -> Plan:
         """What it calculates."""
         return self.part.plan
+
+    @cached_property
+    def _reached(self) -> set[Address]:
+        return addresses_of(self.part.plan)
 
     @property
     def mode(self) -> str:
@@ -100,7 +114,6 @@ class RunningRole:
                 f"[[balancer]] section with name and interface to {wanted.file}",
                 id="interface-not-given",
             )
-        interface = host.interface(asked[0])
         before = state.read(wanted.node, part.role)
         plane = planes.find(
             wanted.node,
@@ -108,6 +121,7 @@ class RunningRole:
             notes.numbers_of(before),
             code=before.fingerprint_program if before is not None else None,
         )
+        interface = _interface(host, asked[0], before, wanted.warn)
         role = cls(wanted, host, planes, part, interface, plane, asked)
         for sentence, name in ROLES[part.role].warnings(host, part, interface):
             wanted.warn(sentence, id=name)
@@ -129,16 +143,33 @@ class RunningRole:
     def _recall(self, before: state.State | None, *, runs_here: bool) -> None:
         """Go on where the process before has ended; what it put elsewhere is taken back later."""
         if before is None:
+            self._recall_by_marks()
             return
         if runs_here:
             self.macs = notes.macs_of(before)
-        if before.interface != self.interface.name:
+        if notes.index_of(before, self.host) != self.interface.index:
             self.elsewhere = before
             return
         self.assigned = {ip_address(text) for text in before.assigned}
         self.managed = {ip_address(text) for text in before.managed}
         self.offloads = tuple(before.offloads)
         self.heard = notes.mac_of(before.cluster_mac)
+
+    def _recall_by_marks(self) -> None:
+        """Without notes: what a process has put there carries its mark."""
+        index = self.interface.segment
+        others = [found for found in state.all_states() if found.role != self.role]
+        needed = {text for other in others for text in (*other.managed, *other.assigned)}
+        self.managed = {
+            address
+            for address, neighbour in self.host.neighbours(index).items()
+            if neighbour.ours and str(address) not in needed
+        }
+        self.assigned = {
+            address
+            for address, ours in self.host.addresses_on(index).items()
+            if ours and str(address) not in needed
+        }
 
     def _warn_of_what_stays(self, before: state.State | None) -> None:
         if before is None:
@@ -158,22 +189,6 @@ class RunningRole:
             return self.plane.mode
         return _asked(self.wanted, part)[1]
 
-    def stop(self) -> None:
-        """Detach, and take back what was put on this machine; what fails is told."""
-        index = self.interface.index
-        for address in self.assigned:
-            with self.telling():
-                self.host.remove_address(index, address)
-        if self.heard is not None:
-            with self.telling():
-                self.host.listen_to(self.interface, self.heard, join=False)
-        self.close()
-        with self.telling():
-            self.planes.remove(self.wanted.node, self.role)
-        self._give_back(self.offloads)
-        self.forget(self.managed)
-        state.remove(self.wanted.node, self.role)
-
     @contextmanager
     def telling(self) -> Iterator[None]:
         """For what comes after a commit: a refusal is told, and ends nothing."""
@@ -182,13 +197,13 @@ class RunningRole:
         except HostError as error:
             self.wanted.warn(str(error))
 
-    def forget(self, addresses: Collection[Address]) -> None:
+    def forget(self, addresses: Collection[Address], *, index: int | None = None) -> None:
         """Let go of neighbours, but for those that another role here still needs."""
-        index = self.interface.index
+        index = index or self.interface.segment
         needed = {
             address
             for other in self.beside()
-            if other.interface.index == index
+            if other.interface.segment == index
             for address in other.managed
         }
         with self.telling():
@@ -214,9 +229,11 @@ class RunningRole:
         """A change is what runs now: note it, and let go of what it does not need."""
         part = change.part
         hears = ROLES[part.role].hears(part)
-        gone, heard = self.managed - addresses_of(part.plan), self.heard
+        gone, heard = self.managed - change.managed, self.heard
         self.part, self.fingerprint, self.macs = part, change.fingerprint, change.macs
-        self.managed, self.heard = addresses_of(part.plan), hears
+        self.__dict__.pop("_reached", None)
+        self.managed, self.heard = set(change.managed), change.heard
+        self.told = change.told
         self.offloads = change.offloads
         self.published += 1
         self.refused = None
@@ -226,7 +243,7 @@ class RunningRole:
                 self.host.listen_to(self.interface, heard, join=False)
         self.forget(gone)
         if self.mode != "native":
-            self._give_back(self.offloads)
+            give_back(self.host, self.interface.name, self.offloads)
             self.offloads = ()
         if self.elsewhere is not None:
             with self.telling():
@@ -235,13 +252,9 @@ class RunningRole:
         self.assign()
         self._write_state()
 
-    def _give_back(self, offloads: tuple[str, ...]) -> None:
-        with suppress(HostError):  # the interface may be gone
-            self.host.switch_offloads(self.interface.name, offloads, on=True)
-
     def assign(self) -> None:
         """Put the VIPs where the file wants them; what the host refuses is told."""
-        index = self.interface.index
+        index = self.interface.segment
         wanted = self.plan.vips if self.part.assign_vips else frozenset[Address]()
         for address in sorted(self.assigned - wanted, key=str):
             with self.telling():
@@ -256,51 +269,34 @@ class RunningRole:
 
     def neighbour_changed(self, neighbour: Neighbour) -> None:
         """A server has another MAC, or answers at last.  A silent one keeps its last MAC."""
-        if neighbour.address not in self.managed or not neighbour.valid or not neighbour.mac:
+        mac = neighbour.believable(self.interface.mac)
+        if mac is None or self.plane is None or neighbour.address not in self._reached:
             return
-        if self.plane is not None and self.macs.get(neighbour.address) != neighbour.mac:
-            self.macs[neighbour.address] = neighbour.mac
-            self.plane.set_mac(neighbour.address, neighbour.mac)
+        if self.macs.get(neighbour.address) != mac:
+            self.macs[neighbour.address] = mac
+            self.plane.set_mac(neighbour.address, mac)
             owner = ROLES[self.role].owner
-            self.wanted.say(f"{owner} {neighbour.address} is at {neighbour.mac.hex(':')}")
+            self.wanted.say(f"{owner} {neighbour.address} is at {mac.hex(':')}")
             self._write_state()
 
-    def interface_changed(self, interface: Interface) -> bool:
-        """Our own MAC may have changed, or the interface went down or came up.
+    def concerns(self, index: int | None) -> bool:
+        """Whether what happens to an interface (None: to any) may matter here."""
+        return self.gone or index in (None, self.interface.index, self.interface.segment)
 
-        True: its frames have grown past what the program counts, so it must be loaded anew.
-        """
-        if interface.index != self.interface.index or self.plane is None:
-            return False
-        if interface.up != self.interface.up:
-            self.wanted.warn(f"{interface.name} is {'up' if interface.up else 'down'}")
-        if interface.mac != self.interface.mac:
-            self.plane.set_own_mac(interface.mac)
-            self.wanted.say(f"{interface.name} is at {interface.mac.hex(':')}")
-        self.interface = replace(
-            self.interface, up=interface.up, mac=interface.mac, mtu=interface.mtu
-        )
-        return not self.plane.serves(self.plan, self.interface)
-
-    def look_for_losses(self) -> None:
-        """Name what the driver loses of what we send back, once until it loses nothing more."""
-        if self.mode != "native" or self.host.now_s() - self.counted_s < LOSSES_S:
-            return
-        now = self.host.lost(self.interface.name)
-        grown = 0 if now is None or self.lost is None else now - self.lost
-        if grown > 0 and not self.losing:
-            self.wanted.warn(
-                f"{self.interface.name} dropped {grown} forwarded frames in native mode: its "
-                f"transmit queues are full, or it is a veth whose peer has no XDP program"
-            )
-        self.counted_s, self.losing, self.lost = self.host.now_s(), grown > 0, now
-
-    def look_again(self) -> None:
-        """Read all neighbours: some messages were lost."""
-        for neighbour in self.host.neighbours(self.interface.index).values():
-            self.neighbour_changed(neighbour)
+    def needs(self, address: Address) -> bool:
+        """Whether packets are sent to an address."""
+        return address in self._reached
 
     # -- notes ----------------------------------------------------------------------
+
+    def note_trouble(self, trouble: str | None) -> None:
+        """Write down what the host refuses, or that it does no longer; told once."""
+        if trouble == self.trouble:
+            return
+        self.trouble = trouble
+        if trouble is not None:
+            self.wanted.warn(f"{trouble}; trying again", id="host-refuses")
+        self._write_state()
 
     def note_refused(self, refused: state.Refused) -> None:
         """Write down that a new file was not taken."""
@@ -323,6 +319,8 @@ class RunningRole:
             pid=os.getpid(),
             file=str(self.wanted.file.absolute()),
             interface=self.interface.name,
+            ifindex=self.interface.index,
+            trouble=self.trouble,
             mode=self.mode,
             published=self.published,
             fingerprint_file=self.fingerprint,
@@ -337,20 +335,16 @@ class RunningRole:
         )
 
 
-def take_back(host: Host, before: state.State) -> None:
-    """Take back what a process put on an interface, by its notes."""
+def _interface(host: Host, name: str, before: state.State | None, warn: Warn) -> Interface:
+    """The interface of a name, or the one that had it when it was noted."""
     try:
-        interface = host.interface(before.interface)
+        return host.interface(name)
     except HostError:
-        return  # the interface is gone, and with it what stood on it
-    for text in before.assigned:
-        host.remove_address(interface.index, ip_address(text))
-    with suppress(HostError):
-        host.switch_offloads(interface.name, tuple(before.offloads), on=True)
-    host.forget(interface.index, [ip_address(text) for text in before.managed])
-    mac = notes.mac_of(before.cluster_mac)
-    if mac is not None:
-        host.listen_to(interface, mac, join=False)
+        if before is None or before.interface != name or not before.ifindex:
+            raise
+    found = host.interface_at(before.ifindex)
+    warn(f"{name} is called {found.name} now, and still served; set this name in the file")
+    return found
 
 
 def _asked(wanted: Wanted, part: Part) -> tuple[str | None, str]:

@@ -5,12 +5,14 @@ Method l2 needs every server on the interface's own segment.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.host import Host
+from remainder.kernel.neighbours import Neighbour
 from remainder.kernel.netlink import Interface
 from remainder.messages import Warn
 from remainder.plan import Plan
@@ -30,7 +32,7 @@ def check_servers(host: Host, plan: Plan, interface: Interface) -> None:
     first: dict[Address, tuple[str, str]] = {}  # a server of many services is looked for once
     for service, name, address in plan.reached:
         first.setdefault(address, (service, name))
-    refused = host.off_link(first, interface.index)
+    refused = host.off_link(first, interface.segment)
     if refused is not None:
         address, reason = refused
         service, name = first[address]
@@ -41,30 +43,51 @@ def check_servers(host: Host, plan: Plan, interface: Interface) -> None:
         )
 
 
-def resolve(
+@dataclass(frozen=True)
+class Resolved:
+    """Where servers are, and which of them the kernel looks for because we asked."""
+
+    macs: dict[Address, bytes]
+    managed: set[Address]
+
+
+def resolve(  # noqa: PLR0913  (what is asked, of whom, and who hears of it)
     host: Host,
     plan: Plan,
-    ifindex: int,
+    interface: Interface,
     asked: Mapping[Address, bytes | None],
     warn: Warn,
-) -> dict[Address, bytes]:
+    *,
+    follow: Callable[[Neighbour], None] | None = None,
+) -> Resolved:
     """The MACs of all servers; waits a little for those that nobody knows yet.
 
     Not for those that were ``asked`` for before, with an answer or without: a dead server must
-    not delay each new file.
+    not delay each new file.  ``follow`` is given whatever is learned meanwhile.
     """
+    index = interface.segment
     wanted = addresses_of(plan)
-    host.keep_resolved(ifindex, wanted)
-    _warn_of_unmanaged(host, ifindex, wanted - asked.keys(), warn)
+    known = host.neighbours(index)
+    managed = {
+        address for address in wanted if address not in known or not known[address].permanent
+    }
+    host.keep_resolved(
+        index,
+        [address for address in managed if address not in known or not known[address].managed],
+    )
+    _warn_of_unmanaged(host, index, managed - asked.keys(), warn)
     deadline_s = host.now_s() + RESOLVE_S
     macs = {address: mac for address, mac in asked.items() if mac and address in wanted}
     while True:
-        for neighbour in host.neighbours(ifindex).values():
-            if neighbour.address in wanted and neighbour.valid and neighbour.mac:
-                macs[neighbour.address] = neighbour.mac
+        for neighbour in host.neighbours(index).values():
+            if follow is not None:
+                follow(neighbour)
+            mac = neighbour.believable(interface.mac)
+            if neighbour.address in wanted and mac:
+                macs[neighbour.address] = mac
         missing = wanted - macs.keys()
         if not missing:
-            return macs
+            return Resolved(macs, managed)
         if missing <= asked.keys() or host.now_s() > deadline_s:
             break
         host.sleep(0.05)
@@ -76,7 +99,7 @@ def resolve(
                 f"{address}; packets for it are dropped as 'unresolved' until it does",
                 id="server-unresolved",
             )
-    return macs
+    return Resolved(macs, managed)
 
 
 def _warn_of_unmanaged(host: Host, ifindex: int, asked: Collection[Address], warn: Warn) -> None:

@@ -26,4 +26,4 @@ class Sender(XdpKind):
 
     def on_link(self, host: Host, interface: Interface) -> Collection[IPv4Network | IPv6Network]:
         """What goes to the segment needs no router."""
-        return host.networks_on(interface.index)
+        return host.networks_on(interface.segment)

@@ -6,7 +6,8 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any, Final
 
-from remainder.kernel.fake import FakeHost, FakeKernel, FakeLink, FakePlanes
+from remainder.kernel.fake import FakeHost, FakeKernel, FakeLink
+from remainder.kernel.fake_planes import FakePlanes
 from remainder.roles.node import RunningNode
 from remainder.roles.running import Wanted
 from tests.warnings import Warned

@@ -8,8 +8,9 @@ from typing import Final
 import pytest
 
 from remainder.errors import HostError
-from remainder.kernel.fake import FakeHost, FakePlanes
-from remainder.kernel.netlink import Neighbour
+from remainder.kernel.fake import FakeHost
+from remainder.kernel.fake_planes import FakePlanes
+from remainder.kernel.neighbours import Neighbour
 from remainder.observe import state
 from remainder.roles.node import detach
 from remainder.roles.running import RunningRole

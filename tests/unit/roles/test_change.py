@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import queue
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from remainder.errors import ConfigError, HostError
-from remainder.kernel.fake import FakePlanes
-from remainder.kernel.netlink import Gone, Interface, Neighbour
+from remainder.kernel.fake_planes import FakePlanes
+from remainder.kernel.neighbours import Neighbour
 from remainder.observe import state
-from remainder.roles import loop
 from remainder.roles.node import detach
 from remainder.roles.running import RunningRole
 from tests.unit.roles.machine import Machine, back, balancer, web
@@ -283,30 +281,6 @@ def test_a_server_that_never_answered_is_waited_for_and_named(machine: Machine) 
 
     assert machine.kernel.clock_s > 2
     assert ["does not answer ARP at 192.0.2.12" in line for line in machine.warned] == [True]
-
-
-def test_an_interface_with_another_mac_is_followed(machine: Machine) -> None:
-    role = role_of(machine)
-    now = machine.eth0.interface
-    changed = Interface(
-        index=now.index, name=now.name, mac=b"\2\0\0\0\0\x99", mtu=now.mtu, up=False,
-        kind=None, xdp_mode=None, xdp_program=None,
-    )  # fmt: skip
-
-    assert not role.interface_changed(changed)
-    assert b"\2\0\0\0\0\x99" == machine.kernel.planes["n", "balancer"].own_mac
-    assert ["warning: eth0 is down"] == [f"warning: {line}" for line in machine.warned]
-
-
-def test_an_interface_that_is_gone_ends_the_loop_and_leaves_the_plane(machine: Machine) -> None:
-    machine.write(web(11), balancer())
-    node = machine.start()
-    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    machine.host.watch(events)
-
-    with pytest.raises(HostError, match="eth0 disappeared"):
-        loop._handle(node, Gone(machine.eth0.interface.index))
-    assert ("n", "balancer") in machine.kernel.planes
 
 
 def test_what_may_be_refused_is_committed_first(machine: Machine) -> None:

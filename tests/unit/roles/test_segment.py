@@ -11,7 +11,8 @@ from remainder.config import Config, Server, Service
 from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.fake import FakeHost, FakeKernel
-from remainder.kernel.netlink import Interface, Neighbour
+from remainder.kernel.neighbours import Neighbour
+from remainder.kernel.netlink import Interface
 from remainder.plan import Plan, make_plan
 from remainder.roles import segment
 from tests.warnings import Warned
@@ -90,9 +91,9 @@ def test_a_kernel_that_does_not_keep_neighbours_is_told_of_once(*, managed: bool
     }
     warnings = Warned()
     plan = _plan(3)
-    macs = segment.resolve(host, plan, 7, {}, warnings)
-    segment.resolve(host, plan, 7, dict(macs), warnings)
+    resolved = segment.resolve(host, plan, INTERFACE, {}, warnings)
+    segment.resolve(host, plan, INTERFACE, dict(resolved.macs), warnings)
 
-    assert segment.addresses_of(plan) == macs.keys()
+    assert segment.addresses_of(plan) == resolved.macs.keys()
     assert (not managed) == bool(warnings)
     assert len(warnings) <= 1

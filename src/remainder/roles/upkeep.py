@@ -1,0 +1,222 @@
+"""Keeping a role's host as the file wants it: look, mend, tell once.
+
+reconcile.py says what is missing, this mends it.  Whatever the host refuses is
+told once and tried again at the next look.
+Laws: level, not edge; the host's fault never ends a running process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Final
+
+from remainder.errors import HostError
+from remainder.flow import Address
+from remainder.kernel.netlink import Interface
+from remainder.roles import ROLES, reconcile
+from remainder.roles.reconcile import Step, Told
+
+if TYPE_CHECKING:
+    from remainder.roles.running import RunningRole
+
+ANNOUNCED_S: Final = (0.0, 1.0, 3.0)
+"""When a VIP is announced after it has come: a frame may be lost."""
+
+_SHOWN: Final = 3
+
+
+def glance(role: RunningRole) -> bool:
+    """Whether its program runs and is pinned: cheap enough for four times a second."""
+    if role.gone or role.plane is None:
+        return not role.gone
+    return role.plane.ifindex == role.interface.index and role.plane.is_pinned
+
+
+def tend(role: RunningRole) -> bool:
+    """Mend what can be mended in place; True if its plane has to be made anew.
+
+    Raises HostError for what the host refuses, when all else is mended.
+    """
+    try:
+        interface = role.host.interface_at(role.interface.index)
+    except HostError as error:
+        if error.id != "interface-gone":
+            raise
+        return _wait_for_interface(role)
+    again = _follow(role, interface)
+    networks = frozenset(ROLES[role.role].on_link(role.host, interface))
+    wanted = reconcile.wanted(role.part, interface, networks)
+    known = role.host.neighbours(interface.segment).values()
+    for neighbour in known:
+        role.neighbour_changed(neighbour)
+    found = reconcile.found(
+        role.host, role.part, interface, role.plane, told=role.told, known=known
+    )
+    _note_vips(role, found.vips)
+    refusals: list[HostError] = []
+    mended: list[str] = []
+    for step, addresses in reconcile.mend(wanted, found):
+        try:
+            said = _MENDS[step](role, wanted, addresses)
+        except HostError as error:
+            refusals.append(error)
+        else:
+            mended.append(said)
+            again = again or step is Step.ATTACH
+    if mended:
+        role.mended += 1
+        role.wanted.warn(f"{interface.name}: {'; '.join(mended)}", id="host-mended")
+    if refusals:
+        raise refusals[0]
+    return again
+
+
+def _wait_for_interface(role: RunningRole) -> bool:
+    """Gone, and with it what stood on it; True once there is one of that name again."""
+    name = role.asked[0] or role.interface.name
+    if not role.gone:
+        role.gone = True
+        role.managed, role.assigned, role.heard, role.offloads = set(), set(), None, ()
+        role.wanted.warn(
+            f"interface {role.interface.name} disappeared; waiting until there is a {name}",
+            id="interface-gone",
+        )
+    try:
+        role.interface = role.host.interface(name)
+    except HostError:
+        return False
+    role.gone = False
+    role.wanted.warn(f"{name} is back; attaching to it", id="host-mended")
+    return True
+
+
+def _follow(role: RunningRole, now: Interface) -> bool:
+    """The interface is another now; True if its program must be, too."""
+    before, role.interface, say = role.interface, now, role.wanted.warn
+    if now.name != before.name:
+        say(f"{before.name} is called {now.name} now, and still served")
+    if now.segment != before.segment:
+        role.forget(role.managed, index=before.segment)
+        for address in role.assigned:
+            with role.telling():
+                role.host.remove_address(before.segment, address)
+        role.managed, role.assigned = set(), set()
+        say(
+            f"{now.name} is {'a port' if now.holder else 'no longer a port'} of a bridge or bond; "
+            f"servers are looked for on the {'one above' if now.holder else 'interface itself'}"
+        )
+    if (now.up, now.carrier) != (before.up, before.carrier):
+        say(f"{now.name} {_state(now)}")
+        if now.carrier:
+            announce(role)
+    return role.plane is not None and not role.plane.serves(role.plan, now)
+
+
+def _state(interface: Interface) -> str:
+    if not interface.up:
+        return "is down"
+    return "is up" if interface.carrier else "has no carrier"
+
+
+# -- the steps ----------------------------------------------------------------------
+
+Mend = Callable[["RunningRole", reconcile.Footing, Collection[Address]], str]
+
+
+def _attach(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
+    """Left to the node, which changes roles together."""
+    del wanted, about
+    return f"somebody detached the {role.role}'s program, attaching it again"
+
+
+def _pin(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
+    del wanted, about
+    assert role.plane is not None  # noqa: S101  (else its program would be missing)
+    role.plane.pin()
+    return f"somebody removed pins of the {role.role}, pinned again"
+
+
+def _own_mac(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
+    del about
+    if role.plane is not None:
+        role.plane.set_own_mac(wanted.own_mac)
+    role.told = Told(wanted.own_mac, role.told.on_link)
+    announce(role)
+    return f"now at {wanted.own_mac.hex(':')}"
+
+
+def _on_link(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
+    del about
+    if role.plane is not None:
+        role.plane.set_on_link(wanted.on_link)
+    role.told = Told(role.told.own_mac, wanted.on_link)
+    ranges = ", ".join(sorted(map(str, wanted.on_link))) or "none"
+    return f"ranges of its segment are now {ranges}"
+
+
+def _listen(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
+    del about
+    for mac in wanted.hears:
+        if role.host.listen_to(role.interface, mac, join=True):
+            role.heard = mac
+    return "takes frames to the cluster's MAC again"
+
+
+def _assign(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
+    del wanted
+    for address in about:
+        if role.host.add_address(role.interface.segment, address):
+            role.assigned.add(address)
+    return f"{_listed(about)} assigned again"
+
+
+def _resolve(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
+    del wanted
+    role.host.keep_resolved(role.interface.segment, about)
+    role.managed |= set(about)
+    return f"{_listed(about)} resolved again"
+
+
+_MENDS: Final[dict[Step, Mend]] = {
+    Step.ATTACH: _attach,
+    Step.PIN: _pin,
+    Step.OWN_MAC: _own_mac,
+    Step.ON_LINK: _on_link,
+    Step.LISTEN: _listen,
+    Step.ASSIGN: _assign,
+    Step.RESOLVE: _resolve,
+}
+
+
+def _listed(addresses: Collection[Address]) -> str:
+    some = sorted(map(str, addresses))
+    more = f" and {len(some) - _SHOWN} more" if len(some) > _SHOWN else ""
+    return ", ".join(some[:_SHOWN]) + more
+
+
+# -- telling the segment ------------------------------------------------------------
+
+
+def announce(role: RunningRole) -> None:
+    """VIPs have come, or their MAC is another: neighbours must learn."""
+    if ROLES[role.role].announces:
+        now_s = role.host.now_s()
+        role.announcements = [now_s + after_s for after_s in ANNOUNCED_S]
+
+
+def _note_vips(role: RunningRole, found: Collection[Address]) -> None:
+    here = role.plan.vips & set(found)
+    if here - role.vips_here:
+        announce(role)
+    role.vips_here = here
+
+
+def announce_what_is_due(role: RunningRole) -> None:
+    """Say where VIPs are; a refusal is told."""
+    due = [at_s for at_s in role.announcements if at_s <= role.host.now_s()]
+    if not due or role.gone:
+        return
+    role.announcements = [at_s for at_s in role.announcements if at_s not in due]
+    if role.vips_here and role.interface.carrier:
+        with role.telling():
+            role.host.announce(role.interface.segment, role.interface.mac, role.vips_here)

@@ -1,0 +1,339 @@
+"""A node that is left alone: whatever happens to its host, what it wants stands again (law 12)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from remainder.errors import HostError
+from remainder.flow import Address
+from remainder.kernel import announce, libbpf, neighbours, netlink, pins
+from remainder_lab import OneService, one_service
+from remainder_lab.heartbeat import Heartbeat
+from remainder_lab.host import python_module
+from remainder_lab.patience import patient
+from remainder_lab.running import Running
+from tests.lab.balancing import status
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+AGAIN_S: Final = 2.0
+"""Within which everything that is wanted stands again."""
+
+ANOTHER_MAC: Final = "02:00:5e:00:53:77"
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[OneService]:
+    """Clients, router, a balancer that holds the VIPs, and two servers."""
+    with one_service(servers=2, clients=4) as built:
+        built.start_servers()
+        yield built
+
+
+class Standing(NamedTuple):
+    """What stands on the balancer's host, as the kernel has it."""
+
+    neighbours: dict[Address, tuple[bytes | None, bool]]
+    """That are kept resolved: MAC, and whether it is valid."""
+    vips: set[Address]
+    has_program: bool
+    is_pinned: bool
+
+
+@dataclass
+class Alone:
+    """A balancer that runs, and what stands on its host."""
+
+    scene: OneService
+    path: Path
+    process: Running
+    index: int = field(init=False)
+    wanted: Standing = field(init=False)
+
+    @property
+    def folder(self) -> Path:
+        """Of its pins."""
+        return pins.folder_of(self.scene.node)
+
+    def standing(self) -> Standing:
+        """What it wants of its host, as the kernel has it."""
+        return self.scene.balancer.call(self._standing)
+
+    def _standing(self) -> Standing:
+        interface = netlink.interface_at(self.index)
+        vips = set(map(ip_address, self.scene.vips.values()))
+        return Standing(
+            {
+                found.address: (found.mac, found.valid)
+                for found in neighbours.neighbours(interface.index).values()
+                if found.managed
+            },
+            vips & set(netlink.addresses_on(interface.index)),
+            interface.xdp_program is not None,
+            pins.find(self.scene.node) is not None,
+        )
+
+    def __post_init__(self) -> None:
+        self.index = self.scene.balancer.interface("eth0").index
+        self.wanted = self.standing()
+
+    def again(self) -> float:
+        """How long it took until all of it stood again; infinite if it did not in time."""
+        begun_s = time.monotonic()
+        while time.monotonic() - begun_s < patient(AGAIN_S):
+            try:
+                if self.standing() == self.wanted:
+                    return time.monotonic() - begun_s
+            except (HostError, OSError):
+                pass  # just being made anew
+            time.sleep(0.05)
+        return float("inf")
+
+    def start(self) -> None:
+        """Again, after it was killed."""
+        self.process = self.scene.start_balancer(self.path)
+
+
+@pytest.fixture
+def alone(scene: OneService, tmp_path: Path) -> Iterator[Alone]:
+    path = tmp_path / "r.toml"
+    section = f'[[balancer]]\nname = "{scene.node}"\ninterface = "eth0"\nassign_vips = true\n\n'
+    path.write_text(section + scene.config_text())
+    process = scene.start_balancer(path)
+    made = Alone(scene, path, process)
+    assert [True] * 4 == [valid for _, valid in made.wanted.neighbours.values()]
+    assert (2, True, True) == (len(made.wanted.vips), *made.wanted[2:])
+    yield made
+    made.process.terminate()
+
+
+# --- what may happen to a host
+
+Accident = Callable[[Alone], None]
+
+
+def _link(alone: Alone, **changes: Any) -> None:
+    alone.scene.balancer.netlink(lambda ip: ip.link("set", index=alone.index, **changes))
+
+
+def link_flap(alone: Alone) -> None:
+    _link(alone, state="down")
+    time.sleep(0.1)
+    _link(alone, state="up")
+
+
+def cable(alone: Alone) -> None:
+    wire = alone.scene.wires[next(iter(alone.scene.nodes))]
+    wire.down()
+    time.sleep(0.3)
+    wire.up()
+
+
+def neighbours_flushed(alone: Alone) -> None:
+    def flush(ip: Any) -> None:
+        for found in list(ip.get_neighbours(ifindex=alone.index)):
+            ip.neigh("del", ifindex=alone.index, family=found["family"], dst=found.get("dst"))
+
+    alone.scene.balancer.netlink(flush)
+
+
+def vips_removed(alone: Alone) -> None:
+    def remove(ip: Any) -> None:
+        for version, vip in alone.scene.vips.items():
+            ip.addr("del", index=alone.index, address=vip, prefixlen=32 if version == 4 else 128)
+
+    alone.scene.balancer.netlink(remove)
+
+
+def detached(alone: Alone) -> None:
+    fd = libbpf.pinned(alone.folder / "link")
+    libbpf.detach(fd)
+    os.close(fd)
+
+
+def pins_removed(alone: Alone) -> None:
+    shutil.rmtree(alone.folder.parent)
+
+
+def renamed(alone: Alone) -> None:
+    """There and back: the wire of the lab is known by its name."""
+    for name in ("wan0", "eth0"):
+        _link(alone, state="down")
+        _link(alone, ifname=name)
+        _link(alone, state="up")
+        time.sleep(0.3)
+
+
+def killed(alone: Alone) -> None:
+    os.kill(alone.process.pid, signal.SIGKILL)
+    alone.process.wait(10)
+    alone.start()
+
+
+ACCIDENTS: Final = [
+    link_flap,
+    cable,
+    neighbours_flushed,
+    vips_removed,
+    detached,
+    pins_removed,
+    renamed,
+    killed,
+]
+
+
+@pytest.mark.parametrize("accident", ACCIDENTS)
+def test_what_was_lost_stands_again_within_two_seconds(alone: Alone, accident: Accident) -> None:
+    accident(alone)
+
+    assert alone.again() < patient(AGAIN_S)
+    with Heartbeat(alone.scene.clients, {v: alone.scene.echo(v) for v in (4, 6)}) as heart:
+        begun_s = time.monotonic()
+        time.sleep(0.5)
+        assert {4: 0.0, 6: 0.0} == heart.interruptions_s(begun_s, time.monotonic())
+    looked = status(alone.scene)
+    assert looked["attached"]
+    assert looked["trouble"] is None
+    assert not any("Traceback" in line for line in alone.process.lines)
+
+
+def test_a_server_that_moves_after_a_flap_is_followed(alone: Alone) -> None:
+    """By gratuitous ARP alone: the entries are managed again."""
+    link_flap(alone)
+    assert alone.again() < patient(AGAIN_S)
+    server = alone.scene.servers["s1"]
+    before = server.mac("eth0")
+
+    def move(ip: Any, mac: str) -> None:
+        (index,) = ip.link_lookup(ifname="eth0")
+        ip.link("set", index=index, address=mac)
+
+    for mac in (ANOTHER_MAC, before):
+        server.netlink(move, mac)
+        server.call(_gratuitous, mac)
+        alone.process.wait_for(f"server 192.0.2.11 is at {mac}", timeout_s=10)
+
+
+def _gratuitous(mac: str) -> None:
+    raw = bytes.fromhex(mac.replace(":", ""))
+    announce.announce(netlink.interface("eth0").index, raw, [ip_address("192.0.2.11")])
+
+
+def test_a_stop_after_all_of_it_leaves_nothing(alone: Alone) -> None:
+    for accident in (link_flap, vips_removed, detached, pins_removed):
+        accident(alone)
+        assert alone.again() < patient(AGAIN_S)
+    alone.process.terminate()
+
+    assert not alone.folder.parent.exists()
+    assert Standing({}, set(), has_program=False, is_pinned=False) == alone.standing()
+
+
+def test_an_operators_permanent_neighbour_is_used_and_left(
+    scene: OneService, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text())
+    mac = scene.servers["s1"].mac("eth0")
+
+    def neighbour(ip: Any, command: str) -> None:
+        (index,) = ip.link_lookup(ifname="eth0")
+        ip.neigh(command, dst="192.0.2.11", lladdr=mac, ifindex=index, state=128)
+
+    scene.balancer.netlink(neighbour, "replace")
+    try:
+        process = scene.start_balancer(path)
+        known = scene.balancer.call(_known, scene)
+        process.terminate()
+        left = scene.balancer.call(_known, scene)
+    finally:
+        scene.balancer.netlink(neighbour, "del")
+
+    assert known.permanent
+    assert bytes.fromhex(mac.replace(":", "")) == known.mac
+    assert known == left
+
+
+def _known(scene: OneService) -> neighbours.Neighbour:
+    index = netlink.interface("eth0").index
+    return neighbours.neighbours(index)[ip_address("192.0.2.11")]
+
+
+def test_more_servers_than_the_neighbour_table_holds_are_followed(
+    scene: OneService, tmp_path: Path
+) -> None:
+    """1,024 is the most of other entries; ours do not count."""
+    path = tmp_path / "r.toml"
+    some = ", ".join(
+        f'{{ name = "x{number}", address = "2001:db8:2::1:{number:x}" }}' for number in range(1200)
+    )
+    path.write_text(
+        scene.config_text()
+        + f"""
+[[service]]
+name = "many"
+vip = "{scene.vips[6]}"
+port = 443
+protocol = "tcp"
+key = "src_ip"
+table = "modulo"
+servers = [{some}]
+"""
+    )
+    process = scene.start_balancer(path)
+    managed = scene.balancer.call(_managed)
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+
+    assert 1204 == managed
+    assert 0 == scene.balancer.call(_managed)
+
+
+def _managed() -> int:
+    index = netlink.interface("eth0").index
+    return sum(found.managed for found in neighbours.neighbours(index).values())
+
+
+def test_a_vip_is_never_the_source_of_the_hosts_own_connections(alone: Alone) -> None:
+    """An IPv6 one is deprecated from the start (RFC 6724, rule 3)."""
+    told = alone.scene.balancer.run(["ip", "-json", "route", "get", "2001:db8:2::11"]).stdout
+
+    assert alone.scene.vips[6] != json.loads(told)[0]["prefsrc"]
+
+
+def test_a_hidden_bpf_file_system_is_noticed_and_not_waited_for(
+    scene: OneService, tmp_path: Path
+) -> None:
+    """``ip netns exec`` covers /sys: what is pinned outside cannot be detached from there."""
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text())
+    process = scene.start_balancer(path, "--keep")
+    process.terminate()
+    hidden = scene.balancer.run(
+        ["unshare", "--mount", "sh", "-c",
+         "mount -t sysfs sysfs /sys && "
+         + " ".join(python_module("remainder", "detach", "--node", scene.node))],
+    )  # fmt: skip
+    attached = scene.balancer.call(_program)
+    plain = scene.balancer.run(python_module("remainder", "detach", "--node", scene.node))
+
+    assert 1 == hidden.returncode
+    assert "no BPF file system is mounted" in hidden.stderr
+    assert attached is not None
+    assert 0 == plain.returncode
+    assert None is scene.balancer.call(_program)
+
+
+def _program() -> int | None:
+    return netlink.interface("eth0").xdp_program
