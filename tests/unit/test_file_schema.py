@@ -183,8 +183,8 @@ def test_the_schema_takes_a_key_if_the_program_does(text: str) -> None:
     try:
         parse_key(text)
     except ConfigError as error:
-        # A pattern does not count: a field that stands twice is left to the program.
-        taken = "stands twice" in error.problem
+        # A pattern does not count: a field that appears twice is left to the program.
+        taken = "appears twice" in error.problem
     else:
         taken = True
 

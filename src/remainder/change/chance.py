@@ -47,21 +47,19 @@ def breaks(found: Difference, nodes: Collection[str]) -> Breaks:
     if why or found.before is None or found.after is None:
         return Breaks(without=found.moved, with_chance=None, listed=False, unable=(), why=why)
     if found.kind == "cluster":
-        here = {machine(owner) for owner in found.after.owners}
-        unable = [name for who, name in found.names.items() if who not in here]
-        broken = [shift.share for shift in found.shifts if shift.source in unable]
+        here = {found.shown(owner) for owner in found.after.owners}
+        unable = {owner.name: owner.loses for owner in found.owners if owner.name not in here}
         why = "members that the new file does not list keep nothing"
     else:
-        deaf = {machine(owner) for owner in found.after.owners if owner.name not in nodes}
-        unable = [name for who, name in found.names.items() if who in deaf]
-        broken = [shift.share for shift in found.shifts if shift.target in unable]
+        deaf = {found.shown(owner) for owner in found.after.owners if owner.name not in nodes}
+        unable = {owner.name: owner.gains for owner in found.owners if owner.name in deaf}
         why = "servers without an interface in the new file cannot pass sessions on"
-    concerned = {shift.source for shift in found.shifts} | {shift.target for shift in found.shifts}
+    broken = sum(unable.values(), Fraction(0))
     return Breaks(
         without=found.moved,
-        with_chance=sum(broken, Fraction(0)),
+        with_chance=broken,
         listed=any(same_calculation(found.before, one) for one in found.after.before),
-        unable=[name for name in unable if name in concerned] if broken else (),
+        unable=[name for name, share in unable.items() if share],
         why=why if broken else "",
     )
 

@@ -6,8 +6,10 @@ Rule: pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from remainder.choice import Choice, Match, Owner
+from remainder.flow import Address
 from remainder.selection.key import Key
 
 
@@ -42,4 +44,10 @@ def constant_of(key: Key, match: Match) -> int:
 
 def machine(owner: Owner) -> str:
     """What an owner is known by across files."""
-    return owner.name if owner.address is None else str(owner.address)
+    return owner.name if owner.address is None else _text(owner.address)
+
+
+@lru_cache(maxsize=1 << 16)
+def _text(address: Address) -> str:
+    """Cached: a machine is asked for many times."""
+    return str(address)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from remainder.change.classes import Classes, classes_of
 from remainder.change.comparing import key_offset, machine
@@ -20,6 +21,11 @@ from remainder.choice import Match, Owner
 from remainder.fleet import Tier, TierKind
 from remainder.plan import PlannedChoice
 from remainder.selection import Table
+
+MOST_SHIFTS: Final = 4_096
+"""Shifts of a choice that are told apart."""
+
+_MOST_HELD: Final = 1 << 20
 
 Basis = Literal["exact", "independent"]
 """exact: counted over all keys; independent: the keys have nothing in common: shares multiply."""
@@ -64,7 +70,9 @@ class Difference:
     """slots whose owner changes; None where slots cannot be compared"""
     owners: Sequence[OwnerChange]
     shifts: Sequence[Shift]
-    """largest first; without those that stay"""
+    """the largest 4,096, largest first; without those that stay"""
+    shift_count: int
+    """how many there are"""
     classes: Classes | None
     """which clients stay, under a sum; None without"""
     names: Mapping[str, str]
@@ -113,7 +121,7 @@ def _difference(
         return Difference(
             kind=kind, match=match, before=old[0] if old else None, after=new[0] if new else None,
             basis="exact", period=1, moved=everything, least=everything, slots_moved=None,
-            owners=(), shifts=(), classes=None, names={},
+            owners=(), shifts=(), shift_count=0, classes=None, names={},
         )  # fmt: skip
     (one, old_secret), (other, new_secret) = old, new
     offset = key_offset(one.choice, other.choice, same_secret=old_secret == new_secret)
@@ -133,6 +141,7 @@ def _difference(
         slots_moved=_slots_moved(one, other) if alike else None,
         owners=counted.owners,
         shifts=counted.shifts,
+        shift_count=counted.count,
         classes=classes_of(one, later, other, offset=offset),
         names=names_of(one, other),
     )  # fmt: skip
@@ -155,45 +164,75 @@ class _Counted:
     moved: Fraction
     owners: Sequence[OwnerChange]
     shifts: Sequence[Shift]
+    count: int
 
 
 def _counted(one: PlannedChoice, other: PlannedChoice, later: Table, *, same_key: bool) -> _Counted:
     period = period_of(one.table, later, same_key=same_key)
-    sources = [machine(owner) for owner in one.owners]
-    targets = [machine(owner) for owner in other.owners]
     names = names_of(one, other)
-    loses: dict[str, int] = {}
-    gains: dict[str, int] = {}
-    shifts = []
+    number = {who: at for at, who in enumerate(names)}
+    sources = np.array([number[machine(owner)] for owner in one.owners])
+    targets = np.array([number[machine(owner)] for owner in other.owners])
+    loses, gains = (np.zeros(len(names), dtype=np.int64) for _ in range(2))
+    largest = _Largest()
+    count = 0
     for source, row in moves(one.table, later, same_key=same_key):
-        who = sources[source]
-        for target in np.flatnonzero(row).tolist():
-            whom, keys = targets[target], int(row[target])
-            if who != whom:
-                loses[who] = loses.get(who, 0) + keys
-                gains[whom] = gains.get(whom, 0) + keys
-                shifts.append((keys, names[who], names[whom]))
+        who, taking = sources[source], np.flatnonzero(row)
+        taking = taking[targets[taking] != who]
+        loses[who] += row[taking].sum()
+        gains[targets[taking]] += row[taking]
+        count += len(taking)
+        largest.add(row[taking], int(who), targets[taking])
     was, now = _owned(one), _owned(other)
-    owners = tuple(
-        OwnerChange(
-            name=names[who],
-            slots=(was.get(who, 0), now.get(who, 0)),
-            share=(Fraction(was.get(who, 0), one.slots), Fraction(now.get(who, 0), other.slots)),
-            loses=Fraction(loses.get(who, 0), period),
-            gains=Fraction(gains.get(who, 0), period),
-        )
-        for who in names
-    )
-    shifts.sort(key=lambda shift: (-shift[0], shift[1:]))
+    shown = list(names.values())
     return _Counted(
         period=period,
-        moved=Fraction(sum(loses.values()), period),
-        owners=owners,
-        shifts=tuple(
-            Shift(source=source, target=target, share=Fraction(keys, period))
-            for keys, source, target in shifts
+        moved=Fraction(int(loses.sum()), period),
+        owners=tuple(
+            OwnerChange(
+                name=name,
+                slots=(was.get(who, 0), now.get(who, 0)),
+                share=(
+                    Fraction(was.get(who, 0), one.slots),
+                    Fraction(now.get(who, 0), other.slots),
+                ),
+                loses=Fraction(int(loses[at]), period),
+                gains=Fraction(int(gains[at]), period),
+            )
+            for at, (who, name) in enumerate(names.items())
         ),
+        shifts=tuple(
+            Shift(source=shown[who], target=shown[whom], share=Fraction(keys, period))
+            for keys, who, whom in largest.rows()
+        ),
+        count=count,
     )
+
+
+class _Largest:
+    """The largest of many rows (keys, from whom, to whom), in their order."""
+
+    def __init__(self) -> None:
+        self._parts: list[npt.NDArray[np.int64]] = []
+        self._held = 0
+
+    def add(self, keys: npt.NDArray[np.int64], who: int, whom: npt.NDArray[np.int64]) -> None:
+        """Some rows more."""
+        self._parts.append(np.stack((keys, np.full(len(keys), who), whom)))
+        self._held += len(keys)
+        if self._held > _MOST_HELD:
+            self._parts = [self._best()]
+            self._held = self._parts[0].shape[1]
+
+    def rows(self) -> list[list[int]]:
+        """Largest first."""
+        return self._best().T.tolist() if self._parts else []
+
+    def _best(self) -> npt.NDArray[np.int64]:
+        rows = np.concatenate(self._parts, axis=1)
+        order = np.lexsort((rows[2], rows[1], -rows[0]))[:MOST_SHIFTS]
+        best: npt.NDArray[np.int64] = rows[:, order]
+        return best
 
 
 def _owned(planned: PlannedChoice) -> dict[str, int]:

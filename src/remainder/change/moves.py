@@ -34,6 +34,11 @@ def moves(before: Table, after: Table, *, same_key: bool) -> Iterator[tuple[int,
     keys have nothing to do with each other, and each pair of slots counts once.
     """
     size = int(after.max()) + 1
+    if same_key and len(before) == len(after) and (int(before.max()) + 1) * size <= _MOST_CELLS:
+        pairs = before.astype(np.int64) * size + after
+        table = np.bincount(pairs, minlength=(int(before.max()) + 1) * size).reshape(-1, size)
+        yield from ((owner, table[owner]) for owner in np.unique(before).tolist())
+        return
     divisor = gcd(len(before), len(after)) if same_key else 1
     by_rest = after.reshape(-1, divisor)
     dense = _by_rest(by_rest, size) if divisor * size <= _MOST_CELLS else None

@@ -96,6 +96,8 @@ class PlannedDifference(Struct, kw_only=True):
     owners: list[PlannedOwner]
     shifts: list[PlannedShift]
     """largest first; the first 1,000"""
+    shift_count: int
+    """how many there are"""
     classes: PlannedClasses | None
     """null: a hash, another key, or more than two million classes"""
     breaks: PlannedBreaks
@@ -191,6 +193,7 @@ def _difference(one: Difference, broken: Breaks) -> PlannedDifference:
             PlannedShift(source=shift.source, target=shift.target, share=float(shift.share))
             for shift in one.shifts[:MOST_ROWS]
         ],
+        shift_count=one.shift_count,
         classes=None
         if one.classes is None
         else PlannedClasses(

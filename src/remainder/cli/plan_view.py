@@ -71,9 +71,12 @@ def lines_of(one: Difference, broken: Breaks) -> Iterator[str]:
     if one.slots_moved is not None:
         yield f"  slots    {one.slots_moved:,} of {one.after.slots:,} change their owner"
     yield from _owners(one)
-    shifts = [f"{shift.source} → {shift.target} {percent(shift.share)}" for shift in one.shifts]
-    more = f", and {len(shifts) - _MOST_SHIFTS} more" if len(shifts) > _MOST_SHIFTS else ""
-    yield f"  moves    {', '.join(shifts[:_MOST_SHIFTS])}{more}"
+    shifts = [
+        f"{shift.source} → {shift.target} {percent(shift.share)}"
+        for shift in one.shifts[:_MOST_SHIFTS]
+    ]
+    rest = one.shift_count - len(shifts)
+    yield f"  moves    {', '.join(shifts)}{f', and {rest:,} more' if rest else ''}"
     if one.classes is not None:
         yield f"  clients  {_classes(one.classes)}"
     yield from _breaks(broken)

@@ -88,7 +88,7 @@ def test_a_member_keeps_its_sessions_as_long_as_the_file_lists_it() -> None:
     assert ["c"] == list(found.unable)
     assert Fraction(1, 3) == found.with_chance
     found = told(old, fleet(cluster=[silent]), "c")
-    assert () == found.unable
+    assert [] == found.unable
     assert (Fraction(2, 3), Fraction(0)) == (found.without, found.with_chance)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remainder.change.outlook import outlook
-from remainder.config import Config
+from remainder.config import Config, Service
 from tests.fleets import cluster, fleet
 from tests.unit.change.pairs import earlier, file, server
 
@@ -32,7 +32,7 @@ def test_what_the_new_file_lacks_comes_first() -> None:
     deaf = (*FOUR, server(15, node=False))
     first, second, *_ = told(file(*FOUR), file(*deaf))
 
-    assert first.startswith("add the earlier calculation of web to the new file as [[service.bef")
+    assert first.startswith("list the earlier calculation of web in the new file")
     assert second.startswith("add interface to s15 in the new file")
 
 
@@ -45,7 +45,9 @@ def test_a_server_that_leaves_stays_until_its_sessions_have_ended() -> None:
 def test_without_any_second_chance_the_time_matters() -> None:
     first, install = told(fleet(), fleet(cluster=[cluster(table="maglev")]))[-2:]
 
-    assert first.startswith("choose a time when few sessions of routers/ipv6 are open")
+    assert first.startswith(
+        "choose a time when few sessions of routers/ipv4, routers/ipv6 are open"
+    )
     assert "install the new file on all nodes at about the same time" == install
 
 
@@ -53,3 +55,23 @@ def test_no_step_is_said_twice() -> None:
     found = told(fleet(), fleet(cluster=[cluster(key="src_ip")]))
 
     assert len(set(found)) == len(found)
+
+
+def test_many_services_share_their_steps_and_many_names_are_counted() -> None:
+    old, new = (
+        Config(
+            service=[
+                Service(
+                    name=f"web{port}", vip="203.0.113.10", port=port, protocol="tcp",
+                    key="src_ip", table="modulo", servers=list(servers),
+                )
+                for port in range(1, 31)
+            ]
+        )
+        for servers in (FOUR, FIVE)
+    )  # fmt: skip
+    found = told(old, new)
+
+    assert 2 == len(found)
+    assert "of web1, web2, web3" in found[0]
+    assert "web12 and 18 more in the new file" in found[0]
