@@ -67,7 +67,7 @@ def _ips(*texts: str) -> list[Address]:
 
 VIPS: Final = {
     4: _ips("203.0.113.10", "203.0.113.11", "255.255.255.254", "1.0.0.0"),
-    6: _ips("2001:db8::10", "2001:db8::11", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "fe80::1:0"),
+    6: _ips("2001:db8::10", "2001:db8::11", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "fec0::1:0"),
 }
 SERVERS: Final[Mapping[int, Sequence[Address]]] = {
     4: [IPv4Address("192.0.2.10") + number for number in range(8)],
@@ -78,7 +78,10 @@ CLIENTS: Final = {
     6: _ips("2001:db8:2::1", "2001:db8:2::2", "2001:db8:3:4:5:6:7:8", "fe80::1", "2001:db8:4::"),
 }
 STRANGERS: Final = {
-    4: [*_ips("0.0.0.1", "224.0.0.1", "255.255.255.255", "127.0.0.1"), IPv4Address(0)],
+    4: [
+        *_ips("0.0.0.1", "224.0.0.1", "255.255.255.255", "127.0.0.1", "169.254.255.255"),
+        IPv4Address(0),
+    ],
     6: _ips("::1", "ff02::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::", "::"),
 }
 """Sources that no client has."""
@@ -154,10 +157,15 @@ def _half_alike(choice: Choice) -> list[Address]:
 class _Envelope:
     dst: bytes | None = None
     """another destination than the balancer"""
+    src: bytes = build.ROUTER
     vlans: tuple[tuple[int, int], ...] = ()
     ethertype: int | None = None
     """another one than the packet's"""
 
+
+SECOND_MAC: Final = build.mac(0x2222)
+THIRD_MAC: Final = build.mac(0x3333)
+"""Other addresses of the balancer's machine, as tests/strategies.py draws them."""
 
 _ENVELOPES: Final = [
     *[_Envelope()] * 70,
@@ -166,6 +174,10 @@ _ENVELOPES: Final = [
     *[_Envelope(vlans=((build.VLAN, 5), (build.VLAN, 6), (build.VLAN, 7)))] * 2,
     *(_Envelope(ethertype=kind) for kind in (build.ARP, build.IPV4, build.IPV6, build.VLAN)),
     *(_Envelope(dst=mac) for mac in (b"\xff" * 6, bytes.fromhex("01005e000001"), build.ROUTER)),
+    *[_Envelope(src=b"\xff" * 6)] * 3,
+    *[_Envelope(dst=SECOND_MAC), _Envelope(dst=THIRD_MAC)] * 4,
+    _Envelope(dst=bytes(6)),
+    _Envelope(dst=THIRD_MAC, vlans=((build.VLAN, 5),)),
 ]
 
 
@@ -177,7 +189,7 @@ def frame(recipe: bytes, aims: Sequence[Sequence[Aim]], mac: bytes) -> bytes:
     envelope = dice.pick(_ENVELOPES)
     whole = build.ethernet(
         envelope.dst or mac,
-        build.ROUTER,
+        envelope.src,
         ethertype=envelope.ethertype or build.ETHERTYPE[aim.address.version],
         vlans=envelope.vlans,
         payload=packet,

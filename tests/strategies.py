@@ -187,12 +187,30 @@ def nodes(plan: Plan) -> st.SearchStrategy[Node]:
     )
     macs = {address: build.mac(0x100 + number) for number, address in enumerate(servers)}
     some = st.lists(st.sampled_from(servers), min_size=1, max_size=3)
-    return st.one_of(st.just([]), st.just([]), some).map(
-        lambda missing: Node(
+    return st.builds(
+        lambda missing, others: Node(
             mac=build.BALANCER,
             macs={address: mac for address, mac in macs.items() if address not in missing},
-        )
+            **others,
+        ),
+        st.one_of(st.just([]), st.just([]), some),
+        st.sampled_from(OTHER_MACS),
     )
+
+
+OTHER_MACS: Final[Sequence[dict[str, list[bytes]]]] = (
+    {},
+    {"accepted_macs": [recipes.SECOND_MAC], "strange_macs": [recipes.THIRD_MAC]},
+    {
+        "accepted_macs": [build.mac(0x200 + number) for number in range(7)],
+        "strange_macs": [
+            *(build.mac(0x300 + number) for number in range(7)),
+            recipes.THIRD_MAC,
+            recipes.SECOND_MAC,
+        ],
+    },
+)
+"""Of the same machine: none, one of each, and as many as there is room for."""
 
 
 # --- frames

@@ -27,8 +27,8 @@ from remainder.answers import Answers
 from remainder.change.chance import Breaks
 from remainder.change.classes import Classes
 from remainder.change.difference import Basis, Difference, OwnerChange, Shift
+from remainder.change.flow_lists import Seen, read_flows
 from remainder.change.outlook import Outlook, outlook
-from remainder.change.seen import Seen, read_flows
 from remainder.change.sessions import Counted, Sessions
 from remainder.choice import (
     Choice,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from remainder.choice import Choice, Match
-from remainder.flow import ICMP, ICMPV6, Address
+from remainder.flow import ICMP, ICMPV6, Address, is_one_machine
 from remainder.flows import Column, Flows
 from remainder.selection import Table
 from remainder.selection.key import Key
@@ -150,12 +151,19 @@ class _Family:
         if not asks.any():
             return asks
         asks &= self.protocol[choice] != number
-        if self.version == 4:
-            first = flows.src_ip >> np.uint32(24)
-            asks &= (first >= 1) & (first <= 223)
-        else:
-            asks &= (flows.src_ip[:, 0] != 0xFF) & flows.src_ip.any(axis=1)
+        rows = np.flatnonzero(asks)
+        sources, which = np.unique(flows.src_ip[rows], axis=0, return_inverse=True)
+        asked = [_address(source) for source in sources]
+        clients = [is_one_machine(one) and one not in self.vips.number for one in asked]
+        asks[rows] = np.array(clients, dtype=bool)[which.ravel()]
         return asks
+
+
+def _address(source: Column) -> Address:
+    """One of a column's addresses."""
+    if source.ndim:
+        return IPv6Address(source.tobytes())
+    return IPv4Address(int(source))
 
 
 class _Vips:

@@ -24,7 +24,6 @@ from remainder.config_kinds import (
     EarlierMembers,
     EarlierServers,
     Fragments,
-    InterfaceName,
     KeyText,
     Mode,
     Name,
@@ -40,13 +39,14 @@ from remainder.flow import PROTOCOLS, Address, mac_of
 from remainder.forwarding import METHODS
 from remainder.selection.key import Key
 from remainder.values import (
+    InterfaceName,
     Mac,
-    MachineAddress,
     MethodName,
     Port,
     Protocol,
     Secret,
     SharedAddress,
+    Vip,
     fields_of,
     settle,
 )
@@ -66,12 +66,15 @@ MAX_SERVICES: Final = 16_384
 CLUSTER_MAC: Final = "03:00:5e:52:4d:44"
 """Locally administered, and a group address: switches send it everywhere."""
 
+_Vip = Annotated[Vip, Meta(description="an IPv4 or IPv6 address")]
+_Interface = Annotated[InterfaceName, Meta(description="interface on which packets arrive")]
+
 
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A VIP, port and protocol, and the servers behind them."""
 
     name: Name
-    vip: ReachedAddress
+    vip: _Vip
     port: Annotated[
         Port,
         Meta(description="destination port; 'any' for all ports, or a protocol without ports"),
@@ -125,9 +128,8 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.servers
 
 
-_SERVICE: Final = CHOOSING + fields_of(
-    vip=MachineAddress, port=Port, protocol=Protocol, method=MethodName
-)
+_ATTACHED: Final = fields_of(interface=InterfaceName)
+_SERVICE: Final = CHOOSING + fields_of(vip=Vip, port=Port, protocol=Protocol, method=MethodName)
 _CLUSTER: Final = CHOOSING + fields_of(address=SharedAddress, mac=Mac)
 _CONFIG: Final = fields_of(secret=Secret)
 
@@ -136,12 +138,15 @@ class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc
     """A node that balances: found by its name (``--node``, else the host name)."""
 
     name: Name
-    interface: InterfaceName
+    interface: _Interface
     mode: Mode = "auto"
     assign_vips: Annotated[
         bool,
         Meta(description="put the VIPs on the interface while running, so ARP and ND are answered"),
     ] = False
+
+    def __post_init__(self) -> None:
+        settle(self, _ATTACHED)
 
 
 class Vrrp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,10 +165,13 @@ class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """A node of a cluster that selects itself: keeps the packets it owns, leaves the others."""
 
     name: Name
-    interface: InterfaceName
+    interface: _Interface
     weight: Weight = 1
     slot: Slot | None = None
     mode: Mode = "auto"
+
+    def __post_init__(self) -> None:
+        settle(self, _ATTACHED)
 
 
 class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -240,9 +248,10 @@ class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """A node that chooses the router for the packets it sends."""
 
     name: Name
-    interface: Annotated[
-        str, Meta(min_length=1, max_length=15, description="interface on which packets leave")
-    ]
+    interface: Annotated[InterfaceName, Meta(description="interface on which packets leave")]
+
+    def __post_init__(self) -> None:
+        settle(self, _ATTACHED)
 
 
 class ReturnPath(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from remainder.flow import Address
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import Key
-from remainder.values import KeyValue, MachineAddress, TableName, fields_of, settle
+from remainder.values import InterfaceName, KeyValue, MachineAddress, TableName, fields_of, settle
 
 MAX_SLOTS: Final = 1_048_576
 """Most slots of one service: keeps the kernel's 128-bit arithmetic inside 64-bit words."""
@@ -54,9 +54,6 @@ Fragments = Annotated[
     Meta(description="what to do with fragments, see docs/packets.md"),
 ]
 Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 means none")]
-InterfaceName = Annotated[
-    str, Meta(min_length=1, max_length=15, description="interface on which packets arrive")
-]
 Mode = Annotated[
     Literal["auto", "native", "generic"],
     Meta(description="XDP mode; auto: native if the driver supports it, otherwise generic"),
@@ -64,6 +61,7 @@ Mode = Annotated[
 
 
 REACHED: Final = fields_of(address=MachineAddress)
+_SERVER: Final = fields_of(address=MachineAddress, interface=InterfaceName)
 CHOOSING: Final = fields_of(key=KeyValue, table=TableName)
 
 
@@ -76,10 +74,8 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     slot: Slot | None = None
     interface: (
         Annotated[
-            str,
+            InterfaceName,
             Meta(
-                min_length=1,
-                max_length=15,
                 description="interface on which packets arrive; makes the server a node, which "
                 "passes on the sessions of earlier servers",
             ),
@@ -102,7 +98,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        settle(self, REACHED)
+        settle(self, REACHED if self.interface is None else _SERVER)
 
 
 class EarlierServers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
         }
     root, service, server = (definitions[name] for name in ("Config", "Service", "Server"))
     root["title"] = "Remainder file"
-    root["anyOf"] = [{"required": ["service"]}, {"required": ["cluster"]}]
+    root["anyOf"] = [{"required": [kind]} for kind in ("service", "cluster", "return_path")]
     root["properties"]["service"]["minItems"] = 1
     root["not"] = {"required": ["secret", "secret_file"]}
     root["properties"]["secret"]["pattern"] = "^[0-9A-Fa-f]{32}$"

@@ -15,6 +15,7 @@ from remainder.choice import choice_of, cluster_choices, return_choices
 from remainder.config import Cluster, Config, ReturnPath, Server, Service
 from remainder.errors import ConfigError
 from remainder.plan import Plan, Role, make_plan, plan_choice
+from remainder.selection.salt import salted
 from remainder.validation import validate
 
 
@@ -28,6 +29,8 @@ class Part:
     mode: str = "auto"
     assign_vips: bool = False
     cluster_mac: bytes | None = None
+    beside: tuple[str, ...] = ()
+    """The other balancers of the file, which may hold the VIPs too."""
 
 
 def parts_of(config: Config, node: str) -> list[Part]:
@@ -74,6 +77,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
                 interface=balancer.interface,
                 mode=balancer.mode,
                 assign_vips=balancer.assign_vips,
+                beside=tuple(other.name for other in config.balancer if other != balancer),
                 plan=make_plan(config),
             )
     clusters = [
@@ -125,7 +129,7 @@ def server_plan(config: Config, node: str) -> Plan:
                 for server in _servers_of(service)
             )
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "services"),
         role="server",
         node=node,
     )
@@ -144,7 +148,7 @@ def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = N
         choices=tuple(
             plan_choice(choice) for cluster in clusters for choice in cluster_choices(cluster)
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "routers"),
         role="member",
         node=node,
     )
@@ -156,7 +160,7 @@ def return_plan(config: Config, paths: list[ReturnPath]) -> Plan:
         choices=tuple(
             plan_choice(choice) for path in paths for choice in return_choices(path, config.service)
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "routers"),
         role="sender",
     )
 

@@ -39,6 +39,9 @@ WITH_PORTS: Final = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp",
 ICMP: Final = PROTOCOLS["icmp"]
 ICMPV6: Final = PROTOCOLS["icmpv6"]
 
+EXTENSION_HEADERS: Final = frozenset({0, 43, 44, 51, 60})
+"""Of IPv6: what stands before the protocol of a packet (docs/packets.md, section 3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -134,6 +137,15 @@ def address_of(given: Address | str, where: str = "address") -> Address:
 
 
 _BROADCAST: Final = IPv4Address("255.255.255.255")
+_LINK_LOCAL_BROADCAST: Final = IPv4Address("169.254.255.255")
+
+
+def is_one_machine(address: Address) -> bool:
+    """Whether an answer to this address reaches one other machine (docs/packets.md, section 8)."""
+    if isinstance(address, IPv4Address):
+        first = address.packed[0]
+        return 1 <= first <= 223 and first != 127 and address != _LINK_LOCAL_BROADCAST
+    return not (address.is_multicast or address.is_unspecified or address.is_loopback)
 
 
 def check_unicast(address: Address, where: str = "address") -> None:
@@ -227,6 +239,11 @@ def parse_flow(source: str, destination: str, protocol: str = "tcp") -> Flow:
     src_ip, src_port = parse_endpoint(source, "source")
     dst_ip, dst_port = parse_endpoint(destination, "destination")
     number = parse_protocol(protocol)
+    if src_ip.version == 6 and number in EXTENSION_HEADERS:
+        raise ConfigError(
+            "protocol",
+            f"{number} is an IPv6 extension header; write the protocol of the packet behind it",
+        )
     for where, text, address, port in (
         ("source", source, src_ip, src_port),
         ("destination", destination, dst_ip, dst_port),

@@ -23,11 +23,11 @@ from remainder.config import (
 )
 from remainder.errors import ConfigError
 
-Calculation = Service | Cluster | ReturnPath | EarlierServers | EarlierMembers
+Choosing = Service | Cluster | ReturnPath | EarlierServers | EarlierMembers
 Owning = Server | Member | Router | EarlierMember
 
 
-def check_homes(where: str, choice: Calculation, owners: str) -> None:
+def check_homes(where: str, choice: Choosing, owners: str) -> None:
     """Every owner of a modulo table with slots has some of its own; no other owner does."""
     kind = owners.removesuffix("s")
     slots = choice.slots if choice.table == "modulo" else None

@@ -122,3 +122,13 @@ class Outcome(enum.StrEnum):
         "pass",
         "Normal: to neighbours on the segment, broadcast, multicast.",
     )
+    ECHO_TOO_LARGE = (
+        "echo_too_large",
+        "pass",
+        "Normal in small numbers: a ping of a VIP larger than one frame, passed in fragments.",
+    )
+    OTHER_OWN_MAC = (
+        "other_own_mac",
+        "pass",
+        "Never normal: a frame for a VIP, sent to a MAC address of another interface here.",
+    )

@@ -20,10 +20,12 @@ import numpy as np
 from remainder.answers import Answers, Asked, answers_of
 from remainder.choice import ANY_ADDRESS, Choice, Match, Owner, choice_of
 from remainder.config import Config
-from remainder.flow import ICMP, ICMPV6, Address, Flow, address_of
+from remainder.flow import ICMP, ICMPV6, Address, Flow, address_of, is_one_machine
 from remainder.flows import Flows
+from remainder.secrecy import stretched
 from remainder.selection import Table
 from remainder.selection.key import Key
+from remainder.selection.salt import salted
 from remainder.validation import validate
 
 Role = Literal["balancer", "member", "sender", "server"]
@@ -124,6 +126,7 @@ class Plan:
 
     choices: tuple[PlannedChoice, ...]
     secret: bytes | None = None
+    """Of its tier, see selection/salt.py."""
     role: Role = "balancer"
     node: str | None = None
     """For a member and a server: its own name, so the owner with this name is itself."""
@@ -164,12 +167,13 @@ class Plan:
         """Equal on two nodes if and only if they give the same answers (SHA-256, hexadecimal).
 
         Covers all that an answer depends on: services, keys, who owns each slot, and the secret
-        where a key is hashed.  The order of services, of servers that keep their slots, and of
-        the fields of a key changes no answer, and neither do servers without a slot.
+        where a key is hashed, stretched so that it cannot be guessed from the fingerprint.
+        The order of services, of servers that keep their slots, and of the fields of a key
+        changes no answer, and neither do servers without a slot.
         """
         digest = hashlib.sha256(b"" if self.role == "balancer" else self.role.encode())
         if any(one.key.hashed for planned in self.choices for one in self.asked(planned)):
-            digest.update(f"secret {(self.secret or b'').hex()}\n".encode())
+            digest.update(f"secret {stretched(self.secret or b'').hex()}\n".encode())
         for planned in sorted(self.choices, key=lambda item: item.name):
             for one in self.asked(planned):
                 digest.update(_canonical(one))
@@ -198,16 +202,13 @@ class Plan:
 
     def answers_echo(self, flow: Flow, planned: PlannedChoice | None) -> bool:
         """Whether an echo request is the balancer's own to answer (docs/packets.md, section 8)."""
-        if self.role != "balancer" or flow.dst_ip not in self.vips:
+        if self.role != "balancer" or flow.dst_ip not in self.vips or flow.src_ip in self.vips:
             return False
         if flow.protocol != (ICMP if flow.version == 4 else ICMPV6):
             return False
         if planned is not None and planned.choice.match.protocol == flow.protocol:
             return False
-        first = flow.src_ip.packed[0]
-        if flow.version == 4:
-            return 1 <= first <= 223
-        return first != 0xFF and not flow.src_ip.is_unspecified
+        return is_one_machine(flow.src_ip)
 
     def where(self, flow: Flow) -> Decision:
         """Which server a whole (unfragmented) packet of this flow goes to, and why.
@@ -240,7 +241,7 @@ def make_plan(config: Config) -> Plan:
     validate(config)
     return Plan(
         choices=tuple(plan_choice(choice_of(service)) for service in config.service),
-        secret=config.secret,
+        secret=salted(config.secret, "services"),
     )
 
 

@@ -37,8 +37,8 @@ def validate(config: Config) -> None:
     """Check the rules between the fields, once.  Raises ConfigError naming the place."""
     if _VALID in config.__dict__:
         return
-    if not config.service and not config.cluster:
-        raise ConfigError("", "no [[service]] and no [[cluster]]; add one")
+    if not config.service and not config.cluster and not config.return_path:
+        raise ConfigError("", "no [[service]], [[cluster]] or [[return_path]]; add one")
     for kind in ("balancer", "service", "cluster", "return_path"):
         _unique(kind, [section.name for section in getattr(config, kind)])
     vips = {service.vip for service in config.service}
@@ -154,6 +154,12 @@ def _validate_return_path(where: str, path: ReturnPath, config: Config) -> int:
                 f"{where}.services[{number}]",
                 f"unknown service {name!r}; services in this file: {', '.join(known) or 'none'}",
             )
+    if not known and not path.others:
+        raise ConfigError(
+            where,
+            f"{path.name!r} covers no flow, since there is no [[service]]; set others = true to "
+            f"cover all that leaves the segment, or add a [[service]]",
+        )
     vips = {service.vip for service in config.service}
     for number, router in enumerate(path.routers):
         if router.address in vips:

@@ -22,6 +22,13 @@ from msgspec.structs import force_setattr
 from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS, Address, address_of, check_unicast, mac_of
 from remainder.forwarding import METHODS
+from remainder.link import (
+    INTERFACE_EXPECTED,
+    INTERFACE_PATTERN,
+    check_cluster_mac,
+    check_vip,
+    is_interface_name,
+)
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import Key, parse_key
 
@@ -45,7 +52,9 @@ class _Kind(type):
 
 
 if TYPE_CHECKING:
+    InterfaceName = str
     MachineAddress = Address
+    Vip = Address
     SharedAddress = Address | None
     Port = int | None
     Protocol = int | None
@@ -56,8 +65,14 @@ if TYPE_CHECKING:
     Secret = bytes
 else:
 
+    class InterfaceName(metaclass=_Kind):
+        """A name that Linux gives to interfaces."""
+
     class MachineAddress(metaclass=_Kind):
         """A unicast address."""
+
+    class Vip(metaclass=_Kind):
+        """A unicast address that routers forward to."""
 
     class SharedAddress(metaclass=_Kind):
         """The same, or None, which is written ``any``."""
@@ -123,6 +138,12 @@ def _settled(kind: Any, given: Any, where: str) -> Any:
         raise ConfigError(where, f"{where} is {shown}; expected {_RULES[kind].expected}") from None
     except ConfigError as error:
         raise ConfigError(where, error.problem) from None
+
+
+def _interface_name(given: Any) -> str:
+    if not isinstance(given, str) or not is_interface_name(given):
+        raise ShapeError
+    return given
 
 
 def _machine_address(given: Any) -> Address:
@@ -213,7 +234,7 @@ def secret_of(text: str, where: str = "secret") -> bytes:
 
 def _check_shared_address(address: Address | None, where: str) -> None:
     if address is not None:
-        check_unicast(address, where)
+        check_vip(address, where)
 
 
 def _check_range(top: int) -> Callable[[int | None, str], None]:
@@ -237,6 +258,17 @@ def _check_word(what: str, known: Mapping[str, object]) -> Callable[[str, str], 
                 raise ConfigError(where, error.problem) from None
 
     return check
+
+
+def _check_interface(name: str, where: str) -> None:
+    if not is_interface_name(name):
+        expected = _RULES[InterfaceName].expected
+        raise ConfigError(where, f"{where} is {name!r}; expected {expected}")
+
+
+def _check_mac(mac: bytes, where: str) -> None:
+    _check_bytes(6)(mac, where)
+    check_cluster_mac(mac, where)
 
 
 def _check_bytes(size: int) -> Callable[[bytes | None, str], None]:
@@ -279,6 +311,14 @@ _PORT_SCHEMA: Final = {
 _MAC_SCHEMA: Final = {"type": "string", "pattern": r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"}
 
 _RULES: Final[Mapping[Any, _Rule]] = {
+    InterfaceName: _Rule(
+        _interface_name,
+        (str,),
+        _check_interface,
+        INTERFACE_EXPECTED,
+        {"type": "string", "minLength": 1, "maxLength": 15, "pattern": INTERFACE_PATTERN},
+    ),
+    Vip: _Rule(_machine_address, _ADDRESSES, check_vip, "an address", _text()),
     MachineAddress: _Rule(_machine_address, _ADDRESSES, check_unicast, "an address", _text()),
     SharedAddress: _Rule(
         _shared_address,
@@ -292,7 +332,7 @@ _RULES: Final[Mapping[Any, _Rule]] = {
     KeyValue: _Rule(_key, (Key,), _right, "a key expression", _text(MOST_CHARACTERS_OF_A_KEY)),
     TableName: _Rule(_table, (str,), _check_word("table", ALGORITHMS), "a table name", _text()),
     MethodName: _Rule(_method, (str,), _check_word("method", METHODS), "a method name", _text()),
-    Mac: _Rule(_mac, (bytes,), _check_bytes(6), "a MAC address", _MAC_SCHEMA),
+    Mac: _Rule(_mac, (bytes,), _check_mac, "a MAC address", _MAC_SCHEMA),
     Secret: _Rule(
         _secret, (bytes, _NONE), _check_bytes(16), "32 hexadecimal digits", {"type": "string"}
     ),

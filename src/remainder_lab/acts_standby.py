@@ -8,6 +8,7 @@ the balancer it is about.
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from remainder.errors import HostError
+from remainder.kernel import libbpf, pins
 from remainder.observe.report import report
 from remainder_lab.heartbeat import Heartbeat
 from remainder_lab.standby_pair import StandbyPair
@@ -46,6 +49,17 @@ def _restart_balancer(scene: StandbyPair, name: str, path: Path) -> object:
     return scene.launch_balancer(name, path).wait_for("ready", timeout_s=20)
 
 
+def _kill_and_detach(scene: StandbyPair, name: str, path: Path) -> None:
+    """The pin stays, and says nothing."""
+    del path
+    process = scene.running(name)
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    fd = libbpf.pinned(pins.folder_of(scene.nodes[name].namespace) / "link")
+    libbpf.detach(fd)
+    os.close(fd)
+
+
 DEATHS: Final[Mapping[str, Death]] = {
     "silent": Death(
         title="the machine falls silent",
@@ -70,6 +84,11 @@ DEATHS: Final[Mapping[str, Death]] = {
     "data-plane": Death(
         title="its data plane is stopped",
         strike=lambda scene, name, _: scene.running(name).send_signal(signal.SIGTERM),
+        revive=_restart_balancer,
+    ),
+    "detached": Death(
+        title="its process is dead and a stranger detaches its program",
+        strike=_kill_and_detach,
         revive=_restart_balancer,
     ),
 }
@@ -174,12 +193,14 @@ def _phase(scene: StandbyPair, heartbeat: Heartbeat, begun_s: float) -> Phase:
 
 def _forwarded(scene: StandbyPair) -> dict[str, int]:
     """Packets that each balancer has forwarded so far; one without a data plane forwards none."""
-    return {
-        name: int(report(host.namespace)["outcomes"]["forwarded"]["packets"])
-        if scene.running(name).poll() is None
-        else 0
-        for name, host in scene.nodes.items()
-    }
+    return {name: _forwarded_by(host.namespace) for name, host in scene.nodes.items()}
+
+
+def _forwarded_by(node: str) -> int:
+    try:
+        return int(report(node)["outcomes"]["forwarded"]["packets"])
+    except HostError:
+        return 0  # nothing runs there
 
 
 def _only(name: str, phase: Phase) -> bool:

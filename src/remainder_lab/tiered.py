@@ -31,7 +31,7 @@ OUTSIDE: Final = "eth0"
 INSIDE: Final = "eth1"
 """A router's interface on the segment."""
 
-SECRET: Final = "5ca1ab1e0ddba11c0ffee0ddba11ca75"  # noqa: S105  (the lab's own)
+SECRET: Final = "c41d7e0a93b65f28e70b1c94d2f8a653"  # noqa: S105  (the lab's own)
 
 _ROUTER: Final[Mapping[str, Mapping[int, str]]] = {
     "r1": {4: "192.0.2.241", 6: "2001:db8:2::241"},

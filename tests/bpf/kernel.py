@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from remainder.kernel import abi, counters, dataplane, image
 from remainder.kernel.abi import Feature
+from remainder.kernel.own_macs import OwnMacs
 from remainder.outcome import Outcome
 from remainder.plan import Plan
 from remainder.reference import Node, Result
@@ -33,6 +34,7 @@ class Kernel:
         self.tables.set_own_mac(node.mac)
         self.tables.set_cluster_mac(node.cluster_mac)
         self.tables.set_on_link(node.on_link)
+        self.tables.set_own_macs(OwnMacs(tuple(node.accepted_macs), tuple(node.strange_macs)))
         self.tables.publish(image.image_of(plan, capacity, counters=self.numbers, macs=node.macs))
         self._outcomes = self.outcomes()
         self._sent = self.sent()

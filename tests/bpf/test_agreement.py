@@ -18,7 +18,9 @@ from tests.strategies import Case, cases
 
 pytestmark = [pytest.mark.bpf, pytest.mark.slow, pytest.mark.timeout(600)]
 
-CASES = int(os.environ.get("REMAINDER_CASES", "700"))
+FULL = 700
+CASES = int(os.environ.get("REMAINDER_CASES", FULL))
+"""Fewer find less; they are for processors that are translated (tests/machines)."""
 
 # A program may know more than a plan needs: the file changed since it was
 # loaded.  Families are not among it, see BalancerRole.use.
@@ -49,6 +51,8 @@ ROLES = {
             Outcome.FORWARDED,
             Outcome.FORWARDED_ERROR,
             Outcome.ECHO_ANSWERED,
+            Outcome.ECHO_TOO_LARGE,
+            Outcome.OTHER_OWN_MAC,
             Outcome.UNRESOLVED,
             Outcome.RETURNED,
             Outcome.ON_LINK,
@@ -64,6 +68,8 @@ ROLES = {
             Outcome.FORWARDED,
             Outcome.FORWARDED_ERROR,
             Outcome.ECHO_ANSWERED,
+            Outcome.ECHO_TOO_LARGE,
+            Outcome.OTHER_OWN_MAC,
             Outcome.OTHER_MAC,
             Outcome.KEPT,
             Outcome.LEFT,
@@ -106,8 +112,12 @@ def test_kernel_and_reference_agree(role: str, capsys: pytest.CaptureFixture[str
         told = ", ".join(f"{number:,} {outcome}" for outcome, number in seen.most_common())
         print(f"\n{role}: {sum(seen.values()):,} frames agreed: {told}")
 
-    assert sum(seen.values()) >= wanted
-    assert set(Outcome) - impossible == set(seen)
+    if CASES >= FULL:
+        assert sum(seen.values()) >= wanted
+        assert set(Outcome) - impossible == set(seen)
+    else:  # the first cases are the shortest, and have not everything
+        assert sum(seen.values()) >= wanted * CASES / FULL / 3
+        assert set(Outcome) - impossible >= set(seen)
 
 
 OWNED = {

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import errno
 import platform
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from remainder.diagnose import probe
 from remainder.errors import HostError
-from remainder.fleet import parts_of
+from remainder.fleet import Part, parts_of
 from remainder.kernel import clsact, libbpf, neighbours, netlink, netns, refusal
-from remainder.plan import Plan
 from remainder.sources.file import load
 
 pytestmark = [pytest.mark.bpf, pytest.mark.root]
@@ -21,9 +21,9 @@ FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
 NEED = "program can be attached"
 
 
-def plan_of(node: str) -> Plan:
+def part_of(node: str) -> Part:
     (part,) = parts_of(load(FLEET), node)
-    return part.plan
+    return part
 
 
 def refusing(number: int) -> object:
@@ -38,7 +38,7 @@ def refusing(number: int) -> object:
 def found(node: str) -> dict[str, tuple[bool, str]]:
     return {
         finding.need: (finding.met, finding.detail)
-        for finding in probe.probe(plan_of(node), interface=None)
+        for finding in probe.probe(part_of(node), interface=None)
     }
 
 
@@ -141,3 +141,21 @@ def test_who_may_not_make_a_namespace_is_told_what_was_not_tried(
 
     assert met
     assert detail.startswith("not tried")
+
+
+def test_an_interface_without_ethernet_is_no_place_to_run() -> None:
+    """Tried on a tun device, and on the loopback."""
+
+    def asked() -> list[tuple[bool, str]]:
+        subprocess.run(["ip", "tuntap", "add", "dev", "tun0", "mode", "tun"], check=True)
+        return [
+            (finding.met, finding.detail)
+            for name in ("tun0", "lo")
+            for finding in probe.probe(part_of("lb1"), interface=name)
+            if finding.need == f"interface {name}"
+        ]
+
+    why = "carries no Ethernet frames, so method l2 cannot address a server there"
+    found = netns.apart(asked)
+
+    assert [(False, f"{name} {why}; use an Ethernet interface") for name in ("tun0", "lo")] == found

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from remainder.change.flow_lists import seen
 from remainder.change.outlook import outlook
-from remainder.change.seen import seen
 from remainder.config import Config, Server
 from remainder.flow import Flow
 from remainder.flows import by_family

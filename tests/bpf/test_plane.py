@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_address
@@ -15,6 +17,7 @@ from pyroute2 import IPRoute
 from remainder.config import Config, Server, Service
 from remainder.errors import HostError
 from remainder.flow import Flow
+from remainder.kernel import attached as asking
 from remainder.kernel import counters, libbpf, netlink, netns, pins
 from remainder.kernel.bpf_changes import Replacing
 from remainder.kernel.bpf_plane import BpfPlane
@@ -339,3 +342,64 @@ def test_a_companion_of_another_program_is_replaced_by_the_next_start(bench: Ben
     assert not mixed
     assert found.attached.is_uniform
     found.close()
+
+
+# --- what strangers do
+
+
+def asked(pin: Path) -> int:
+    """What keepalived is told."""
+    done = subprocess.run(
+        asking.command_for(str(pin)).split(), check=False, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode
+
+
+@pytest.mark.parametrize("key", ["src_ip", "hash(src_ip)"])
+def test_a_program_that_a_stranger_detached_comes_back_with_its_counters(
+    bench: Bench, key: str
+) -> None:
+    plan = plan_of(1)
+    plane = first(bench, plan)
+    bench.server(plane, plan)
+    pin = pins.folder_of(NODE) / "link"
+    before = asked(pin)
+    libbpf.detach(plane.attached.link.fd)  # type: ignore[attr-defined]
+
+    assert (0, 1) == (before, asked(pin))
+    assert 0 == plane.ifindex
+    assert plane.is_pinned
+
+    after = plan_of(1, key=key)
+    prepared = bench.planes.prepare(bench.wish(after), plane)
+    again = prepared.commit(Warned())
+    prepared.finish()
+    assert isinstance(again, BpfPlane)
+    bench.server(again, after)
+    told = counters.servers(again.attached.dataplane.maps, dict(again.numbers))
+
+    assert 0 == asked(pin)
+    assert {("web", "s1"): 2} == {name: count.packets for name, count in told.items()}
+    again.close()
+
+
+def test_pins_that_a_stranger_removed_are_found_again(bench: Bench) -> None:
+    plane = first(bench, plan_of(1))
+    assert plane.is_pinned
+    for victim in ("link", "1/program", "1/halves", "."):
+        path = pins.folder_of(NODE) / victim
+        if path.is_dir():
+            shutil.rmtree(path.parent)
+        else:
+            path.unlink()
+        assert not plane.is_pinned
+        plane.pin()
+        assert plane.is_pinned
+    found = pins.find(NODE)
+
+    assert found is not None
+    assert found.now_on() == plane.ifindex
+    assert 1 == asked(Path("/sys/fs/bpf/no/such/pin"))
+    found.close()
+    plane.close()

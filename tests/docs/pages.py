@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,12 @@ class Block:
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
+
+
+def usable(example: Path, folder: Path) -> Path:
+    """A copy of an example, with the secret beside it that it asks for."""
+    (folder / "dns.secret").write_text("8f1d0c5ab3e27946d1f0a86e35bc9247\n", encoding="utf-8")
+    return Path(shutil.copy(example, folder))
 
 
 def text_of(page: str | Path) -> str:

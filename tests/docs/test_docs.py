@@ -2,7 +2,8 @@
 
 Fenced blocks, by the words behind the fence:
 
-- ``toml``: a file that is valid; without a [[service]] it gets that of examples/web.toml.
+- ``toml``: a file that is valid; without a [[service]] it gets that of examples/web.toml, unless
+  it needs none.
 - ``toml wrong``: a file that is refused, with the sentence in the next block, a ``text``.
 - ``console``: what follows ``$ remainder check --no-host``, ``where``, ``plan`` or ``schema`` is
   compared line by line, in the folder examples; a line ``…`` stands for any lines.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ import pytest
 
 import remainder
 from remainder.cli import CHANGE, LOOK, group
-from remainder.plan import make_plan
+from remainder.fleet import tiers_of
 from remainder.sources.file import load, loads
 from tests.docs.pages import (
     EXAMPLES,
@@ -39,6 +41,7 @@ from tests.docs.pages import (
     of_kind,
     prose_of,
     text_of,
+    usable,
 )
 
 ENVIRONMENT: Final = os.environ | {
@@ -51,7 +54,7 @@ ENVIRONMENT: Final = os.environ | {
 
 def whole(text: str) -> str:
     """A file, where only a part of one is shown."""
-    if "[[service]]" in text:
+    if "[[service]]" in text or re.search("^others *= true", text, re.MULTILINE):
         return text
     web = (EXAMPLES / "web.toml").read_text(encoding="utf-8")
     return text + web[web.index("[[service]]") :]
@@ -59,9 +62,12 @@ def whole(text: str) -> str:
 
 @pytest.mark.parametrize("block", of_kind("toml"), ids=str)
 def test_a_file_on_a_page_is_valid(block: Block, tmp_path: Path) -> None:
-    (tmp_path / "remainder.secret").write_text("5ca1ab1e0ddba11c0ffee0ddba11ca75\n")
+    (tmp_path / "remainder.secret").write_text(secrets.token_hex(16))
 
-    assert make_plan(loads(whole(block.text), folder=tmp_path)).choices
+    tiers = tiers_of(loads(whole(block.text), folder=tmp_path))
+
+    assert tiers
+    assert all(tier.plan.choices for tier in tiers)
 
 
 WRONG: Final = [
@@ -82,9 +88,13 @@ def test_a_wrong_file_on_a_page_is_refused_as_it_says(block: Block, sentence: Bl
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=name_of)
-def test_an_example_is_valid(path: Path) -> None:
-    assert make_plan(load(path)).choices
-    assert 0 == run("check", "--no-host", path.name).returncode
+def test_an_example_is_valid(path: Path, tmp_path: Path) -> None:
+    copied = usable(path, tmp_path)
+    tiers = tiers_of(load(copied))
+
+    assert tiers
+    assert all(tier.plan.choices for tier in tiers)
+    assert 0 == run("check", "--no-host", str(copied)).returncode
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.iterdir()), ids=name_of)

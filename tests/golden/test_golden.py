@@ -19,6 +19,7 @@ from remainder.kernel import image
 from remainder.kernel.abi import ServiceFlag
 from remainder.plan import Plan
 from remainder.sources.file import load
+from tests.docs.pages import usable
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE.parents[1] / "examples").glob("*.toml")) + sorted(HERE.glob("*.toml"))
@@ -28,11 +29,15 @@ LONGEST = 64
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_file_gives_the_tables_that_were_reviewed(
-    path: Path, request: pytest.FixtureRequest
+    path: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """Every byte that a packet's way depends on is in the text."""
     golden = HERE / f"{path.stem}.txt"
-    text = "\n".join(line for tier in tiers_of(load(path)) for line in _tier(tier.kind, tier.plan))
+    text = "\n".join(
+        line
+        for tier in tiers_of(load(usable(path, tmp_path)))
+        for line in _tier(tier.kind, tier.plan)
+    )
     if request.config.getoption("update_golden"):
         golden.write_text(f"{text}\n", encoding="utf-8")
 

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.root, pytest.mark.bpf]
 SUM3 = "src_ip + dst_ip + dst_port"
 SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
 HASH = "hash(src_ip, src_port)"
-SECRET = "000102030405060708090a0b0c0d0e0f"
+SECRET = "8f1d0c5ab3e27946d1f0a86e35bc9247"
 MEGABYTE = 1_000_000
 
 

@@ -72,7 +72,7 @@ def test_kept_data_planes_go_on_until_they_are_detached(scene: OneService, tmp_p
     ("arguments", "sentence"),
     [
         (["--interface", "eth9"], "no interface named 'eth9' on this host"),
-        (["--interface", "lo"], "is reached through eth0"),
+        (["--interface", "lo"], "lo carries no Ethernet frames"),
         (["--interface", "eth0", "--node", "a b"], "'a b' is not a node name"),
     ],
 )

@@ -53,7 +53,8 @@ class Site:
         key = "hash(src_ip, src_port)" if hashed else "src_ip + src_port"
         choice = f'key = "{key}"\ntable = "modulo"\n'
         file.write_text(
-            f'secret = "{"5a" * 16}"\n[[cluster]]\nname = "tier"\naddress = "any"\n{choice}'
+            'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"\n'
+            f'[[cluster]]\nname = "tier"\naddress = "any"\n{choice}'
             f'members = [{{ name = "{self.name}", interface = "eth0", mode = "generic" }}]\n\n'
             f'[[return_path]]\nname = "back"\n{choice}others = true\n'
             f'routers = [{{ name = "r1", address = "192.0.2.1" }}]\n'

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.root, pytest.mark.bpf]
 SUM5 = "src_ip + src_port + dst_ip + dst_port + protocol"
 BPF_MAP_TYPE_ARRAY = 2
 BPF_MAP_TYPE_PERCPU_ARRAY = 6
-SECRET = "000102030405060708090a0b0c0d0e0f"
+SECRET = "8f1d0c5ab3e27946d1f0a86e35bc9247"
 
 
 def plan_of(path: Path) -> Plan:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from remainder.plan import make_plan
 from remainder.sources.file import load
-from remainder_lab import numbering
+from remainder_lab import numbering, tagging
 from remainder_lab.one_service import OneService, one_service
 from remainder_lab.segment import BRIDGE
 from remainder_lab.traffic import Session, hold_sessions, http_sessions, transfer
@@ -38,6 +38,8 @@ CARDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Name → (options of the tap, qemu's device)."""
 
+_BRIDGE: Final = "ip link add top type bridge forward_delay 0; ip link set eth0 master top up"
+
 DEVICES: Final[Mapping[str, str]] = {
     "VLAN": "ip link set eth0 up; ip link add link eth0 name top type vlan id 5",
     **{
@@ -49,10 +51,17 @@ DEVICES: Final[Mapping[str, str]] = {
             1: "active-backup", 4: "802.3ad", 5: "balance-tlb", 6: "balance-alb",
         }.items()
     },
-    "bridge": "ip link add top type bridge forward_delay 0; ip link set eth0 master top up",
+    "bridge": _BRIDGE,
+    "port of a bridge": _BRIDGE,
     "macvlan": "ip link set eth0 up; ip link add link eth0 name top type macvlan mode bridge",
 }  # fmt: skip
 """Name → how it is made, over cards of virtio_net; it is called ``top``."""
+
+UNDER: Final = {"port of a bridge": "eth0"}
+"""Devices whose addresses are on ``top``, and where the balancer runs then."""
+
+TAGGED: Final = ("VLAN",)
+"""Devices to which the switch's port sends tagged frames."""
 
 DRIVERS: Final = ("virtio_net", "igb", "vmxnet3", "e1000e", "8021q", "bonding", "bridge", "macvlan")
 MTUS: Final = (1500, 9000)
@@ -113,7 +122,9 @@ class Guest:
         return int(done.read_text()), said
 
     def plug(self, name: str, mtu: int = 1500) -> None:
-        """Give an interface the balancer's addresses."""
+        """Give an interface the balancer's addresses, and all others its MTU."""
+        for host in (self.scene.clients, *self.scene.servers.values()):
+            host.netlink(_set_mtu, mtu)
         words = [f"ip link set {name} mtu {mtu} up"]
         for version in self.scene.versions:
             address = numbering.on_segment("balancer", version)
@@ -131,6 +142,16 @@ class Guest:
         """Take the addresses away again."""
         self.ask(f"ip addr flush dev {name}; ip link set {name} down mtu 1500")
 
+    @contextmanager
+    def tagged(self, card: int) -> Iterator[None]:
+        """The port of a card is in a VLAN, and takes nothing that has not its tag."""
+        host = self.scene.segment.host
+        host.call(tagging.begin, f"tap{card}")
+        try:
+            yield
+        finally:
+            host.call(tagging.end, f"tap{card}")
+
     def start(self, name: str) -> tuple[int, str]:
         """(pid, what it said) of ``remainder run`` on a card, ready or refused (pid 0)."""
         self._runs += 1
@@ -138,14 +159,15 @@ class Guest:
         _, said = self.ask(
             f".venv/bin/remainder run /run/job/r.toml --interface {name} --node cards "
             f">{log} 2>&1 & pid=$!\n"
-            f"while kill -0 $pid 2>/dev/null && ! grep -q ^ready {log}; do sleep 0.2; done\n"
+            f"while kill -0 $pid 2>/dev/null && ! grep -qs ^ready {log}; do sleep 0.2; done\n"
             f"kill -0 $pid 2>/dev/null && echo $pid || echo 0"
         )
         return int(said), (self.job / f"run.{self._runs}").read_text(encoding="utf-8")
 
     def stop(self, pid: int) -> None:
-        """End ``remainder run``, and wait for it."""
-        self.ask(f"kill {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.2; done")
+        """End ``remainder run``, and wait for it; 0 is one that was refused."""
+        if pid:  # to kill, 0 means the whole group, with the agent
+            self.ask(f"kill {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.2; done")
 
     def traffic(self) -> Passed:
         """Sessions and bodies through the card."""
@@ -165,7 +187,7 @@ class Guest:
             wrong=[
                 f"{session.flow} met {session.servers}"
                 for session in sessions
-                if set(session.servers) != {plan.where(session.flow).owner}
+                if session.ok and set(session.servers) != {plan.where(session.flow).owner}
             ],
             whole=all(body.ok for body in bodies) and len(bodies) == 2,
         )
@@ -194,6 +216,11 @@ def _forget_balancer(ip: Any) -> None:
             ip.neigh("del", dst=address, ifindex=found["ifindex"])
 
 
+def _set_mtu(ip: Any, mtu: int) -> None:
+    (index,) = ip.link_lookup(ifname="eth0")
+    ip.link("set", index=index, mtu=mtu)
+
+
 def _join(ip: Any, name: str) -> None:
     (bridge,), (tap,) = ip.link_lookup(ifname=BRIDGE), ip.link_lookup(ifname=name)
     ip.link("set", index=tap, mtu=max(MTUS), master=bridge, state="up")
@@ -202,7 +229,7 @@ def _join(ip: Any, name: str) -> None:
 @contextmanager
 def guest(kernel: Kernel, job: Path) -> Iterator[Guest]:
     """The scene and the guest, with all cards, none plugged in."""
-    with one_service(servers=3, clients=20) as scene:
+    with one_service(servers=3, clients=20, mtu=max(MTUS)) as scene:
         (job / "r.toml").write_text(scene.config_text(key=KEY), encoding="utf-8")
         scene.segment.silence(scene.balancer)
         scene.start_servers()

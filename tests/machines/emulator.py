@@ -7,12 +7,30 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from tests.machines import packages
 from tests.machines.packages import TRIXIE, Wanted
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What qemu emulates for an architecture of Debian's."""
+
+    qemu: str
+    console: str
+    options: tuple[str, ...]
+
+
+HARDWARE: Final[Mapping[str, Hardware]] = {
+    "amd64": Hardware("x86_64", "ttyS0", ("-M", "q35", "-cpu", "max")),
+    # What guards pointers takes more time than all the rest where it is translated.
+    "arm64": Hardware("aarch64", "ttyAMA0", ("-M", "virt,gic-version=3", "-cpu", "max,pauth=off")),
+}
 
 
 @cache
@@ -24,35 +42,45 @@ def tree() -> Path:
     return packages.unpacked("qemu", lambda: wanted)
 
 
-def command(binary: str, *, name: str | None = None) -> list[str]:
+@cache
+def _tree_of_arm() -> Path:
+    """The same qemu for another processor."""
+    wanted = Wanted(TRIXIE, ["qemu-system-arm"], leave=["./usr/share/doc"])
+    return packages.unpacked("qemu-arm64", lambda: wanted)
+
+
+def command(binary: str, *, name: str | None = None, of: Path | None = None) -> list[str]:
     """How a program of the tree is started, with the libraries of its tree.
 
     The same below the root of a guest, which sees the tree where this host does.
     """
+    root = of or tree()
     return [
-        f"{tree()}/lib64/ld-linux-x86-64.so.2",
-        "--library-path", f"{tree()}/usr/lib/x86_64-linux-gnu",
+        f"{root}/lib64/ld-linux-x86-64.so.2",
+        "--library-path", f"{root}/usr/lib/x86_64-linux-gnu",
         *(["--argv0", name] if name else []),
-        f"{tree()}/usr/bin/{binary}",
+        f"{root}/usr/bin/{binary}",
     ]  # fmt: skip
 
 
 def start(
-    machine: str, *arguments: str, log: Path, inside: Sequence[str] = ()
+    architecture: str, *arguments: str, log: Path, inside: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
     """Qemu; what it says goes into a file.  ``inside`` is a command that runs commands."""
-    share = f"{tree()}/usr/share"
+    hardware = HARDWARE[architecture]
+    root = tree() if architecture == "amd64" else _tree_of_arm()
+    share = f"{root}/usr/share"
     with log.open("wb") as output:
         return subprocess.Popen(
             (
                 *inside,
-                *command(f"qemu-system-{machine}"),
+                *command(f"qemu-system-{hardware.qemu}", of=root),
                 "-L", f"{share}/qemu", "-L", f"{share}/seabios",
                 "-nodefaults", "-no-reboot", "-display", "none",
-                *arguments,
+                *hardware.options, *arguments,
             ),
             env={
-                **os.environ, "QEMU_MODULE_DIR": f"{tree()}/usr/lib/x86_64-linux-gnu/qemu",
+                **os.environ, "QEMU_MODULE_DIR": f"{root}/usr/lib/x86_64-linux-gnu/qemu",
             },
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         )  # fmt: skip

@@ -10,7 +10,7 @@ import lzma
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,7 @@ class Kernel:
     """of the package: 6.1.192-2"""
     vmlinuz: Path
     modules: Path
+    architecture: str = "amd64"
 
 
 def _newest() -> Suite:
@@ -45,40 +46,52 @@ KERNELS: Final = ("oldest", "stable", "newest")
 TOO_OLD: Final = "too-old"
 """Debian 11's: what people may still have, and what Remainder refuses."""
 
+ARM: Final = "arm64"
+"""Stable's, for another processor."""
+
+
+_SUITES: Final = {
+    TOO_OLD: BULLSEYE, "oldest": BOOKWORM, "stable": TRIXIE,
+    ARM: replace(TRIXIE, architecture="arm64"),
+}  # fmt: skip
+
 
 @cache
 def kernel(which: str) -> Kernel:
-    """One of KERNELS, or TOO_OLD, fetched if it is not here."""
-    return _found(packages.unpacked(f"kernel-{which}", lambda: _wanted(which)))
+    """One of KERNELS, TOO_OLD or ARM, fetched if it is not here."""
+    tree = packages.unpacked(f"kernel-{which}", lambda: _wanted(which))
+    return _found(tree, "arm64" if which == ARM else "amd64")
 
 
 def _wanted(which: str) -> Wanted:
-    suite = {
-        TOO_OLD: lambda: BULLSEYE,
-        "oldest": lambda: BOOKWORM,
-        "stable": lambda: TRIXIE,
-        "newest": _newest,
-    }[which]()
-    return Wanted(suite, [_IMAGE], only="linux-", leave=["./usr/share", "./boot/System.map*"])
+    suite = _newest() if which == "newest" else _SUITES[which]
+    image = f"linux-image-{suite.architecture}"
+    return Wanted(suite, [image], only="linux-", leave=["./usr/share", "./boot/System.map*"])
 
 
-def _found(tree: Path) -> Kernel:
+def _found(tree: Path, architecture: str) -> Kernel:
     """A kernel in its tree: in /boot, from 7.x on beside its modules."""
     (modules,) = (tree / "usr" / "lib" / "modules").iterdir()
     release = modules.name
     images = [tree / "boot" / f"vmlinuz-{release}", modules / "vmlinuz"]
     (vmlinuz,) = [image for image in images if image.exists()]
-    words = re.search(rb"#1 SMP.*? Debian (\S+)", _banner(vmlinuz))
+    words = re.search(rb"#1 SMP.*? Debian (\S+)", _banner(vmlinuz, architecture))
     version = words[1].decode() if words else release
     if not (modules / "modules.dep").exists():
         depmod = emulator.command("kmod", name="depmod")
         subprocess.run((*depmod, "-b", str(tree / "usr"), release), check=True)
-    return Kernel(".".join(version.split(".")[:2]), release, version, vmlinuz, modules)
+    name = ".".join(version.split(".")[:2])
+    if architecture != "amd64":
+        name += f" {architecture}"
+    return Kernel(name, release, version, vmlinuz, modules, architecture)
 
 
-def _banner(vmlinuz: Path) -> bytes:
-    """What the kernel calls itself: the boot protocol keeps it uncompressed."""
-    head = vmlinuz.read_bytes()[: 1 << 16]
+def _banner(vmlinuz: Path, architecture: str) -> bytes:
+    """What the kernel calls itself: the boot protocol of x86 keeps it uncompressed."""
+    content = vmlinuz.read_bytes()
+    if architecture != "amd64":
+        return content
+    head = content[: 1 << 16]
     at = int.from_bytes(head[0x20E:0x210], "little") + 0x200
     return head[at : head.index(b"\0", at)]
 

@@ -12,10 +12,12 @@ import os
 import shlex
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +28,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 CPUS: Final = 2
 MEMORY_MB: Final = 2048
 LINES_SHOWN: Final = 30
-_ENVIRONMENT: Final = (
-    "HOME=/root PYTHONDONTWRITEBYTECODE=1 "
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-)
+_ENVIRONMENT: Final = "HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BASE: Final = ("virtio_pci", "9p", "9pnet_virtio", "overlay")
 _ALIVE_S: Final = 30
 """With KVM a kernel is up in two; where it is not, KVM here is of no use to this kernel."""
@@ -56,14 +55,14 @@ mount -t devpts pts dev/pts; mount -t tmpfs shm dev/shm
 ln -sf /proc/self/fd dev/fd
 mount -t bpf bpf sys/fs/bpf; mount -t cgroup2 cgroup sys/fs/cgroup
 mount -t 9p -o $options,cache=none job run/job || echo "INIT: no job"
-mkdir -p lib/modules/$(uname -r); mount -o bind /host@modules@ lib/modules/$(uname -r)
+at=lib/modules/$(uname -r); mkdir -p $at; mount -t 9p -o $options,ro,cache=loose modules $at
 hostname guest; ip link set lo up
 : >run/job/alive
 chroot . /bin/sh /run/job/command >run/job/output 2>&1 </dev/null
 echo $? >run/job/status
 sync; echo o >/proc/sysrq-trigger; sleep 60
 """
-"""Run the command in this host's own files."""
+"""Run the command in the files of the root, with nothing else beside it."""
 
 _BOOTED: Final = """
 mount -t 9p -o $options,cache=none job job || echo "INIT: no job"
@@ -84,6 +83,20 @@ class MachineError(Exception):
 
 
 @dataclass(frozen=True)
+class Root:
+    """The files that a guest has."""
+
+    path: Path
+    home: Path
+    """this tree, as the guest sees it"""
+    systemd: bool = False
+    """it boots by its own systemd, whose machine.service runs the command"""
+
+
+HOST: Final = Root(Path("/"), ROOT)
+
+
+@dataclass(frozen=True)
 class Finished:
     """A guest that has ended in order."""
 
@@ -99,6 +112,13 @@ def has_kvm() -> bool:
     return (" vmx" in flags or " svm" in flags) and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
+@cache
+def compile_python() -> None:
+    """Where a guest has to translate, compiling is most of the start of every process."""
+    folders = [str(ROOT / name) for name in ("src", "tests", "scripts")]
+    subprocess.run((sys.executable, "-m", "compileall", "-q", *folders), check=False)
+
+
 @contextmanager
 def running(
     kernel: Kernel,
@@ -107,22 +127,24 @@ def running(
     *,
     more: Sequence[str] = (),
     modules: Sequence[str] = (),
-    root: Path | None = None,
+    root: Root = HOST,
     inside: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A guest that runs a command of the shell, in this tree; killed at the end.
 
-    With a ``root`` of its own that is booted by its systemd, else it has this host's files.
     ``inside`` is a command that starts qemu, in a network namespace for example.
     """
     for name in ("alive", "status", "output"):
         (job / name).unlink(missing_ok=True)
-    script = f"{'' if root else f'cd {ROOT}'}\nexport {_ENVIRONMENT}\n{command}\n"
+    script = f"cd {root.home}\nexport {_ENVIRONMENT}\n{command}\n"
     (job / "command").write_text(script, encoding="utf-8")
-    (job / "initrd").write_bytes(initrd(kernel, modules, booted=root is not None))
-    process = _start(kernel, job, root, more, "kvm" if has_kvm() else "tcg", inside)
+    (job / "initrd").write_bytes(initrd(kernel, modules, root))
+    if root == HOST:
+        compile_python()
+    kvm = has_kvm() and kernel.architecture == "amd64"
+    process = _start(kernel, job, root, more, "kvm" if kvm else "tcg", inside)
     try:
-        if has_kvm() and not _within(_ALIVE_S, job / "alive", process):
+        if kvm and not _within(_ALIVE_S, job / "alive", process):
             process.kill()
             process.wait()
             process = _start(kernel, job, root, more, "tcg", inside)
@@ -140,7 +162,7 @@ def run(
     limit_s: float,
     more: Sequence[str] = (),
     modules: Sequence[str] = (),
-    root: Path | None = None,
+    root: Root = HOST,
 ) -> Finished:
     """Boot, run a command to its end, and power off."""
     start_s = time.monotonic()
@@ -180,20 +202,21 @@ def _within(limit_s: float, path: Path, process: subprocess.Popen[bytes]) -> boo
 def _start(  # noqa: PLR0917  (the parts of one command)
     kernel: Kernel,
     job: Path,
-    root: Path | None,
+    root: Root,
     more: Sequence[str],
     how: str,
     inside: Sequence[str],
 ) -> subprocess.Popen[bytes]:
     accelerator = {"kvm": "kvm", "tcg": "tcg,thread=multi"}[how]
-    words = "console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 nokaslr"
+    console = emulator.HARDWARE[kernel.architecture].console
+    words = f"console={console} quiet panic=-1 mitigations=off net.ifnames=0 nokaslr"
     return emulator.start(
-        "x86_64",
-        "-M", "q35", "-accel", accelerator, "-cpu", "max",
-        "-smp", str(CPUS), "-m", str(MEMORY_MB * (2 if root else 1)),
+        kernel.architecture,
+        "-accel", accelerator,
+        "-smp", str(CPUS), "-m", str(MEMORY_MB * (2 if root.systemd else 1)),
         "-serial", f"file:{job / 'console'}",
         "-device", "virtio-rng-pci",
-        *_shared(root or Path("/"), "host", "readonly=on"),
+        *_shared(root.path, "host", "readonly=on"),
         *_shared(kernel.modules, "modules", "readonly=on"),
         *_shared(job, "job", "readonly=off"),
         "-kernel", str(kernel.vmlinuz), "-initrd", str(job / "initrd"), "-append", words,
@@ -208,13 +231,16 @@ def _shared(folder: Path, tag: str, access: str) -> tuple[str, str]:
     return "-virtfs", words
 
 
-def initrd(kernel: Kernel, modules: Sequence[str], *, booted: bool) -> bytes:
+def initrd(kernel: Kernel, modules: Sequence[str], root: Root = HOST) -> bytes:
     """A first root: busybox, the modules in their order, and what mounts the second."""
     loaded = modules_for(kernel, [*_BASE, *modules])
     order = "".join(f"{name}.ko\n" for name, _ in loaded)
-    second = _BOOTED if booted else _GUEST.replace("@modules@", str(kernel.modules))
+    second = _BOOTED if root.systemd else _GUEST
+    tools = emulator.tree()
     modprobe = shlex.join(emulator.command("kmod", name="modprobe"))
-    busybox = (emulator.tree() / "usr" / "bin" / "busybox").read_bytes()
+    if kernel.architecture != "amd64":  # its root has its own
+        tools, modprobe = root.path, "/usr/sbin/modprobe"
+    busybox = (tools / "usr" / "bin" / "busybox").read_bytes()
     files = [
         ("bin", None), ("sbin", None), ("modules", None),
         ("bin/busybox", busybox),

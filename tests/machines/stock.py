@@ -17,7 +17,7 @@ from typing import Final
 
 from tests.machines import machine, packages
 from tests.machines.kernels import Kernel
-from tests.machines.machine import ROOT, Finished
+from tests.machines.machine import ROOT, Finished, Root
 from tests.machines.packages import BOOKWORM, TRIXIE, PackageError, Suite
 
 DEBIANS: Final = {"Debian 12": ("oldest", BOOKWORM), "Debian 13": ("stable", TRIXIE)}
@@ -56,7 +56,8 @@ mount --bind /dev "$root/dev"; mount -t proc proc "$root/proc"; mount -t tmpfs t
 mkdir -p "$root/wheels"; mount --bind "$2" "$root/wheels"
 export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
-chroot "$root" bash -c 'cd /opt/remainder && . scripts/setup.sh && prepare test && prepare run'
+chroot "$root" bash -c 'cd /opt/remainder && . scripts/setup.sh && prepare test && prepare run &&
+	.venv/bin/python -m compileall -q src tests scripts'
 """
 
 _UNIT: Final = """[Unit]
@@ -160,4 +161,5 @@ def run(
     kernel: Kernel, tree: Path, job: Path, command: str, *, limit_s: float, more: Sequence[str] = ()
 ) -> Finished:
     """Boot a root by its systemd, run a command when it is up, and power off."""
-    return machine.run(kernel, job, command, limit_s=limit_s, root=tree, more=more)
+    root = Root(tree, home=Path(HOME), systemd=True)
+    return machine.run(kernel, job, command, limit_s=limit_s, root=root, more=more)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
+from remainder.errors import HostError
+from remainder_lab.tagging import VLAN
 from tests.machines import cards, kernels, report
-from tests.machines.cards import CARDS, DEVICES, MTUS, SESSIONS, Guest, Passed
+from tests.machines.cards import CARDS, DEVICES, MTUS, SESSIONS, TAGGED, UNDER, Guest, Passed
 from tests.machines.kernels import KERNELS, Kernel
 
 pytestmark = [
@@ -20,8 +23,7 @@ pytestmark = [
 ]  # fmt: skip
 
 KILLED = ("virtio_net", "igb")
-NOT_CARRIED = ("VLAN",)
-"""Devices whose other end the scene does not have: attached and detached only."""
+IN_A_VLAN = ("virtio_net", "igb", "vmxnet3", "e1000e")
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +39,11 @@ def told(said: str) -> str:
     """How it runs, by the product's own words: ``native``, or another mode and the sentence."""
     mode = re.search(r"\((native|generic) XDP\)", said)
     if mode is None:
-        return f"refused: {said.strip().splitlines()[-1]}"
+        return f"refused: {report.sentence(said.strip().splitlines()[-1])}"
     if mode[1] == "native":
         return "native"
     why = re.search(r"^warning: \S+ .*generic mode[^:]*: (.*)$", said, re.MULTILINE)
-    return f"generic: {why[1]}" if why else "generic, and no reason is given"
+    return f"generic: {report.sentence(why[1])}" if why else "generic, and no reason is given"
 
 
 def broken(passed: Passed) -> str:
@@ -54,14 +56,18 @@ def broken(passed: Passed) -> str:
     return "" if passed.whole else "bodies did not come through whole"
 
 
-def tried(booted: tuple[Kernel, Guest], question: str, name: str, *, carries: bool = True) -> None:
+def tried(booted: tuple[Kernel, Guest], question: str, name: str) -> None:
     """Start on an interface with the balancer's addresses, send traffic, stop; note and judge."""
     kernel, guest = booted
     pid, said = guest.start(name)
     how, lost = told(said), ""
     if pid:
-        lost = broken(guest.traffic()) if carries else ""
-        guest.stop(pid)
+        try:
+            lost = broken(guest.traffic())
+        except HostError as error:  # time is over
+            lost = str(error)
+        finally:
+            guest.stop(pid)
     report.note(question, kernel, how + (f"; **{lost.split(',')[0]}**" if lost else ""))
 
     assert how == "native" or ": " in how, said
@@ -91,6 +97,7 @@ def test_a_killed_balancer_is_taken_over_under_traffic(
     guest.plug(name)
     try:
         pid, said = guest.start(name)
+        assert pid, said
         second, sessions = guest.killed_under_traffic(name, pid)
         guest.stop(second)
     finally:
@@ -105,6 +112,21 @@ def test_a_killed_balancer_is_taken_over_under_traffic(
     assert [] == failed
 
 
+@pytest.mark.parametrize("card", IN_A_VLAN)
+def test_a_card_keeps_the_tags_of_a_vlan(booted: tuple[Kernel, Guest], card: str) -> None:
+    """The balancer is on the card; addresses, clients and servers are in a VLAN over it."""
+    _, guest = booted
+    number = list(CARDS).index(card)
+    name = f"eth{number}"
+    guest.ask(f"ip link set {name} up; ip link add link {name} name top type vlan id {VLAN}")
+    try:
+        with guest.tagged(number):
+            guest.plug("top")
+            tried(booted, f"{card}, tagged frames", name)
+    finally:
+        guest.ask(f"ip link del top; ip link set {name} down")
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_device_over_cards_carries_sessions_or_says_why_not(
     booted: tuple[Kernel, Guest], device: str
@@ -112,7 +134,8 @@ def test_a_device_over_cards_carries_sessions_or_says_why_not(
     _, guest = booted
     guest.ask(f"ip link set eth0 down; ip link set eth1 down; {DEVICES[device]}")
     try:
-        guest.plug("top")
-        tried(booted, device, "top", carries=device not in NOT_CARRIED)
+        with guest.tagged(0) if device in TAGGED else nullcontext():
+            guest.plug("top")
+            tried(booted, device, UNDER.get(device, "top"))
     finally:
         guest.ask("ip link del top; ip link set eth0 down nomaster; ip link set eth1 down nomaster")

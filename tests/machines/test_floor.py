@@ -22,7 +22,8 @@ def test_a_kernel_that_is_too_old_is_named_with_the_one_needed(tmp_path: Path) -
     kernel = kernels.kernel(TOO_OLD)
     done = machine.run(kernel, tmp_path, COMMAND, limit_s=600)
     lines = [line for line in done.output.splitlines() if line.startswith("remainder: ")]
-    report.note("`remainder run`", kernel, lines[-1] if lines else done.output[-300:])
+    said = f"refused: {report.sentence(lines[-1])}" if lines else done.output[-300:]
+    report.note("a balancer", kernel, said)
 
     assert done.status not in (0, 124), done.output
     assert 1 == len(lines), done.output

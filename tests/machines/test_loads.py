@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machines import compilers, kernels, machine
+from tests.machines import compilers, kernels, machine, report
 from tests.machines.compilers import COMPILERS
 from tests.machines.inside.matrix import rows
 from tests.machines.kernels import KERNELS
@@ -98,6 +98,9 @@ def test_every_role_loads_with_every_set_of_features(
     jobs: Path, kernel: str, compiler: str
 ) -> None:
     answers = loads(jobs, kernel)[compiler]
+    loaded = f"{len(answers.rows) - len(answers.failed)} of {len(answers.rows)}"
+    question = f"{report.LOADS}, clang {compilers.version(compiler)}"
+    report.note(question, kernels.kernel(kernel), loaded)
 
     assert "" == answers.said
     assert not answers.failed, told(answers)

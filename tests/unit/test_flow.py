@@ -186,6 +186,14 @@ def test_a_ping_may_have_its_identifier_in_the_place_of_a_port() -> None:
     assert Flow(CLIENT, 7, VIP, 0, 1) == parse_flow("198.51.100.7:7", "203.0.113.10", "icmp")
 
 
+@pytest.mark.parametrize("number", [0, 43, 44, 51, 60])
+def test_an_extension_header_is_the_protocol_of_no_ipv6_packet(number: int) -> None:
+    with pytest.raises(ConfigError, match=f"protocol: {number} is an IPv6 extension header"):
+        parse_flow("2001:db8::7", "2001:db8::10", str(number))
+
+    assert number == parse_flow("198.51.100.7", "203.0.113.10", str(number)).protocol
+
+
 _DOTTED = st.text("0123456789.:xaf ", max_size=18) | st.lists(
     st.integers(0, 300).map(str), min_size=3, max_size=5
 ).map(".".join)

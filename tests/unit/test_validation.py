@@ -20,7 +20,7 @@ def test_a_whole_fleet_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("where", "said", "config"),
     [
-        ("", "no [[service]] and no [[cluster]]", Config()),
+        ("", "no [[service]], [[cluster]] or [[return_path]]", Config()),
         (
             "vrrp",
             "needs at least two [[balancer]] sections, found 0",
@@ -95,6 +95,19 @@ def test_a_whole_fleet_is_accepted() -> None:
             "return_path[0].services[0]",
             "unknown service 'wob'; services in this file: web",
             fleet(return_path=[return_path(services=["wob"])]),
+        ),
+        (
+            "return_path[0]",
+            "'back' covers no flow, since there is no [[service]]; set others = true",
+            Config(return_path=[return_path()]),
+        ),
+        (
+            "return_path[1]",
+            "covers no flow",
+            Config(
+                cluster=[cluster()],
+                return_path=[return_path(name="one", others=True), return_path()],
+            ),
         ),
         (
             "return_path[0].routers[0].address",

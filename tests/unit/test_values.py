@@ -13,6 +13,8 @@ from remainder.selection.key import Key
 from remainder.values import ShapeError, decoded, secret_of
 
 KINDS = {
+    "interface": values.InterfaceName,
+    "vip": values.Vip,
     "address": values.MachineAddress,
     "address or any": values.SharedAddress,
     "port": values.Port,
@@ -30,6 +32,8 @@ KINDS = {
     [
         ("address", "192.0.2.11", ip_address("192.0.2.11")),
         ("address", "2001:DB8:0::11", ip_address("2001:db8::11")),
+        ("interface", "eth0.5", "eth0.5"),
+        ("vip", "203.0.113.10", ip_address("203.0.113.10")),
         ("address or any", "192.0.2.11", ip_address("192.0.2.11")),
         ("address or any", "any", None),
         ("port", 80, 80),

@@ -37,6 +37,8 @@ enum outcome {
 	OUTCOME_NEIGHBOUR_ANSWERED,
 	OUTCOME_RETURNED,
 	OUTCOME_ON_LINK,
+	OUTCOME_ECHO_TOO_LARGE,
+	OUTCOME_OTHER_OWN_MAC,
 	OUTCOME_MAX,
 };
 
@@ -133,11 +135,22 @@ struct tables {
 	__u64 pad[4]; /* written as zero; what follows begins a cache line */
 };
 
+/* Another MAC address of this machine: raw in the low 48 bits, and above them
+ * what it is.  0 ends the list. */
+enum own_mac {
+	OWN_MAC_SHIFT = 48,
+	OWN_MAC_STRANGE = 1, /* what is sent to it is not for the balancer */
+	OWN_MAC_ACCEPTED = 2,
+};
+
+#define OWN_MACS 16
+
 /* Everything that changes while packets run, but the tables. */
 struct live {
 	__u64 half;        /* which half of the tables is current: 0 or 1 */
 	__u64 mac;         /* the interface's own, raw, in the low 48 bits */
 	__u64 cluster_mac; /* what reaches every member, likewise */
+	__u64 own_macs[OWN_MACS];
 	struct prefix on_link4[PREFIXES];
 	struct prefix on_link6[PREFIXES];
 };
@@ -146,7 +159,7 @@ struct live {
  * another build is only given tables of its own number.  Counted up with every
  * change that it would read differently; a test knows the layout of each. */
 enum layout {
-	LAYOUT_VERSION = 2,
+	LAYOUT_VERSION = 3,
 };
 
 /* Fixed at load. */
@@ -171,6 +184,7 @@ struct settings {
 	enum service_flag service_flags[0];
 	enum owner_flag owner_flags[0];
 	enum owner_number owner_numbers[0];
+	enum own_mac own_macs[0];
 	enum layout layouts[0];
 };
 

@@ -13,6 +13,7 @@
 #include "forward.h"
 #include "key.h"
 #include "maps.h"
+#include "own.h"
 #include "parse.h"
 
 static __always_inline enum outcome
@@ -45,8 +46,11 @@ static __always_inline enum outcome balance(struct xdp_md *ctx, __u64 bytes)
 	if (outcome != UNDECIDED)
 		return outcome;
 	/* Flooded frames meant for others pass by here too. */
-	if (destination_of(packet.eth) != live.mac)
-		return OUTCOME_OTHER_MAC;
+	if (destination_of(packet.eth) != live.mac) {
+		outcome = meet_other_mac(ctx);
+		if (outcome != UNDECIDED)
+			return outcome;
+	}
 	return decide_flow(to_server, ctx, &cursor, &packet, bytes);
 }
 

@@ -17,16 +17,24 @@ static __always_inline void patch(__be16 *checksum, __u16 old, __u16 new)
 	*checksum = ~sum;
 }
 
-static __always_inline int is_unicast(const struct packet *packet, int family)
+#define LINK_LOCAL_BROADCAST bpf_htonl(0xa9feffff) /* 169.254.255.255 */
+
+/* Whether an answer reaches one other machine: neither many nor this one. */
+static __always_inline int is_from_one_machine(const struct packet *packet,
+					       int family)
 {
 	__u8 first;
 
+	if (*(__u8 *)packet->eth->src & GROUP_BIT)
+		return 0;
 	if (family == 4) {
 		first = (__u8)packet->src_lo;
-		return first >= 1 && first <= 223;
+		return first >= 1 && first <= 223 && first != 127 &&
+		       (__u32)packet->src_lo != LINK_LOCAL_BROADCAST;
 	}
 	first = (__u8)packet->src_hi;
-	return first != 0xff && (packet->src_hi || packet->src_lo);
+	return first != 0xff &&
+	       (packet->src_hi || packet->src_lo & ~bpf_cpu_to_be64(1));
 }
 
 static __always_inline void answer_echo(struct packet *packet, int family)

@@ -10,6 +10,7 @@
 
 #include "abi.h"
 #include "echo.h"
+#include "icmp.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -102,6 +103,16 @@ owner_of(struct tables *tables, const struct service *service, __u32 slot)
 	return at < settings.owners ? &owners[at] : 0;
 }
 
+/* Whether a ping may be answered: by whom it is asked is all that is left. */
+static __always_inline int may_answer(struct tables *tables,
+				      const struct packet *packet, int family)
+{
+	/* Every VIP has an entry for any port and protocol, if only a marker. */
+	return is_from_one_machine(packet, family) &&
+	       !probe(tables, packet->src_hi, packet->src_lo,
+		      match_of(0, 0, family), family);
+}
+
 /* Whatever is not a whole packet to a service by its very port and protocol. */
 static __always_inline enum outcome look_closer(struct tables *tables,
 						struct packet *packet,
@@ -115,12 +126,17 @@ static __always_inline enum outcome look_closer(struct tables *tables,
 	if (packet->foreign)
 		return OUTCOME_NO_SERVICE;
 	if (settings.features & FEATURE_ECHO && packet->icmp &&
-	    is_unicast(packet, family) &&
-	    (__u8)(service->match >> 16) != packet->protocol) {
+	    (__u8)(service->match >> 16) != packet->protocol &&
+	    may_answer(tables, packet, family)) {
 		answer_echo(packet, family);
 		return OUTCOME_ECHO_ANSWERED;
 	}
 	if (packet->fragment) {
+		if (settings.features & FEATURE_ECHO && !packet->error &&
+		    is_icmp(packet->protocol, family) &&
+		    (__u8)(service->match >> 16) != packet->protocol &&
+		    !(service->flags & SERVICE_FORWARD_FRAGMENTS))
+			return OUTCOME_ECHO_TOO_LARGE;
 		if (!service->slots)
 			return service->flags & SERVICE_DROP_FRAGMENTS ?
 				       OUTCOME_FRAGMENT_DROPPED :

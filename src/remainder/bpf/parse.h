@@ -51,6 +51,8 @@
 #define IP6_MORE_FRAGMENTS 0x0001
 #define IP6_OFFSET 0xfff8
 
+#define GROUP_BIT 1 /* of the first byte of a MAC address */
+
 struct ethernet {
 	__u16 dst[3];
 	__u16 src[3];

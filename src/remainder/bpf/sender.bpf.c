@@ -22,7 +22,6 @@
 
 #define TCX_NEXT (-1)
 #define TCX_DROP 2
-#define GROUP_BIT 1 /* of the first byte of a MAC address */
 
 static __always_inline enum outcome
 to_router(struct tables *tables, struct packet *packet, int family, __u64 bytes)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from remainder.change.seen import Seen, seen
+from remainder.change.flow_lists import Seen, seen
 from remainder.errors import ConfigError, Unsupported
 from remainder.flow import Address, Flow
 from remainder.reference import read_flow

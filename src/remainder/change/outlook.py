@@ -12,7 +12,7 @@ from typing import get_args
 
 from remainder.change.chance import Breaks, breaks
 from remainder.change.difference import Difference, differences
-from remainder.change.seen import Seen
+from remainder.change.flow_lists import Seen
 from remainder.change.sessions import Sessions, sessions
 from remainder.change.steps import steps
 from remainder.config import Config

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from remainder.change.comparing import machine
-from remainder.change.seen import Seen
+from remainder.change.flow_lists import Seen
 from remainder.fleet import Tier, TierKind
 from remainder.flow import PROTOCOLS
 from remainder.plan import Plan, PlannedChoice

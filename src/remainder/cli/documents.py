@@ -217,6 +217,12 @@ class ReportedServer(Struct, kw_only=True):
     """the first slot of its own, in a modulo table with ``slots``"""
     packets: int
     bytes: int
+    recent_packets: int | None = None
+    """of the last ``recent_s`` seconds; null: unknown, as for a server that is new"""
+    silent_since: str | None = None
+    """ISO 8601, with the UTC offset: it answers neither ARP nor neighbour discovery; or null"""
+    silent_s: int | None = None
+    """for how many seconds"""
 
 
 class ReportedService(Struct, kw_only=True):
@@ -238,6 +244,7 @@ class Fingerprints(Struct, kw_only=True):
     """SHA-256, in hexadecimal."""
 
     file: str
+    """of a file with the secret in it: keyed with the secret"""
     tables: str
     """equal on two nodes if and only if they give equal answers"""
     program: str
@@ -277,6 +284,8 @@ class ReportedNode(Struct, kw_only=True):
     program: Program
     assigned: list[str]
     """VIPs that were put on the interface"""
+    recent_s: float | None = None
+    """the last minute, of which ``recent_packets`` tells; null if no process counts"""
     services: list[ReportedService]
     outcomes: dict[str, Count]
     """outcome → how many; they add up to ``seen``"""
@@ -332,33 +341,11 @@ class AgreeDocument(Struct, kw_only=True):
 
     version: Version = 1
     agree: bool
+    """every node could be compared, and answers like the file"""
     nodes: list[ComparedNode]
     clusters: list[CoveredCluster]
-
-
-class VrrpInstance(Struct, kw_only=True):
-    """A VRRP instance, one for each address family."""
-
-    name: str
-    version: Literal[4, 6]
-    """of IP"""
-    advertised: list[str]
-    excluded: list[str]
-
-
-class KeepalivedDocument(Struct, kw_only=True):
-    """``remainder keepalived FILE --json``."""
-
-    version: Version = 1
-    node: str
-    place: int
-    interface: str
-    router_id: int
-    priority: int
-    advert_interval_s: float
-    takeover_s: float
-    data_plane: str
-    instances: list[VrrpInstance]
+    unreadable: list[UnreadableNode] = []
+    """nodes that could not be compared"""
 
 
 DOCUMENTS: Final[Mapping[str, Any]] = {
@@ -367,7 +354,6 @@ DOCUMENTS: Final[Mapping[str, Any]] = {
     "where": WhereDocument,
     "status": StatusDocument,
     "agree": AgreeDocument,
-    "keepalived": KeepalivedDocument,
     "failure": Failure,
 }
 """Name of the schema → the document."""

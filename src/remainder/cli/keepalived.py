@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from remainder.cli.documents import KeepalivedDocument, show
+from remainder.cli.documents import show
+from remainder.cli.keepalived_documents import KeepalivedDocument
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.redundancy.keepalived import plain, render, standby
 from remainder.sources.file import load
@@ -25,9 +26,10 @@ def command(file: Path, node: str, *, as_json: bool) -> None:
     FILE needs [vrrp], and a [[balancer]] for each node, in order of preference.
     Run `remainder run` and keepalived on all of them; the first one alive is active.
     """
-    from remainder.kernel import pins  # noqa: PLC0415  (needs the kernel's numbers)
+    from remainder.kernel import attached, pins  # noqa: PLC0415  (needs the kernel's numbers)
 
-    wanted = standby(load(file), node, data_plane=pins.folder_of(node) / "link")
+    link = pins.folder_of(node) / "link"
+    wanted = standby(load(file), node, data_plane=link, check=attached.command_for(str(link)))
     if as_json:
         show(msgspec.convert(plain(wanted), KeepalivedDocument))
         return

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from remainder.change.captures import read_capture
+from remainder.change.flow_lists import Seen, read_flows
 from remainder.change.outlook import Outlook, outlook_from
-from remainder.change.seen import Seen, read_flows
 from remainder.cli import plan_view
 from remainder.cli.documents import show
 from remainder.cli.options import json_option, node_option, writable

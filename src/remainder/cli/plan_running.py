@@ -11,6 +11,7 @@ from remainder.fleet import Tier, TierKind
 from remainder.observe.agreement import rebuilt
 from remainder.observe.report import reports
 from remainder.plan import Plan, Role
+from remainder.selection.salt import salted
 
 KIND: Final[Mapping[Role, TierKind]] = {
     "balancer": "service",
@@ -29,7 +30,7 @@ def running_tiers(node: str, new: Config) -> list[Tier]:
         tier
         for told in found
         if "error" not in told and told["role"] in KIND
-        for tier in _tiers(told, new.secret)
+        for tier in _tiers(told, new)
     ]
     if not tiers:
         raise HostError(
@@ -39,8 +40,9 @@ def running_tiers(node: str, new: Config) -> list[Tier]:
     return tiers
 
 
-def _tiers(told: Mapping[str, Any], secret: bytes | None) -> list[Tier]:
-    plan, kind = rebuilt(told, secret), KIND[told["role"]]
+def _tiers(told: Mapping[str, Any], new: Config) -> list[Tier]:
+    kind = KIND[told["role"]]
+    plan = rebuilt(told, salted(new.secret, "services" if kind == "service" else "routers"))
     if kind == "service":
         return [Tier(kind=kind, name="services", plan=plan)]
     names = dict.fromkeys(planned.name.split("/")[0] for planned in plan.choices)

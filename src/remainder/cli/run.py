@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
-from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,14 +12,15 @@ import click
 
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, node_option, sudo, with_id
-from remainder.diagnose.dsr import found_servers, silent_servers
+from remainder.diagnose.surveying import LinuxSurveyor
+from remainder.diagnose.watch import Means, Watch
 from remainder.errors import HostError
-from remainder.flow import Address
 from remainder.kernel import netlink, pins
-from remainder.kernel.netlink import Interface
 from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
-from remainder.plan import Plan
+from remainder.observe.notify import Notify
+from remainder.observe.report import packets
+from remainder.printable import printable
 from remainder.roles import ROLES
 from remainder.roles.loop import before_start, serve
 from remainder.roles.node import RunningNode
@@ -55,6 +54,7 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             f"try `{sudo()}`",
             id="needs-root",
         )
+    notify = Notify.from_environment()
     wanted = Wanted(file=file, node=node, interface=interface, mode=mode, say=_say, warn=_warn)
     started_s = time.monotonic()
     before_start()
@@ -70,16 +70,23 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
         for line in _unassigned_vips(running):
             _say(line, id="vip-not-here")
         diagnosis = _Diagnosis(running)
+        exposure = _Exposure(running)
+        exposure.look()
 
         def ready() -> None:
             _ready(running, started_s)
             diagnosis.look()
 
-        serve(running, ready=ready, published=diagnosis.look)
+        def published() -> None:
+            diagnosis.look()
+            exposure.look()
+
+        serve(running, ready=ready, published=published, watch=diagnosis.look, notify=notify)
         if keep:
             _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:
             running.stop()
+            diagnosis.forget()
             _say("detached")
 
 
@@ -98,41 +105,43 @@ def _ready(running: RunningNode, started_s: float) -> None:
 
 def _say(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):  # a closed terminal or pipe must not stop a balancer
-        print(with_id(line, id), flush=True)
+        print(printable(with_id(line, id)), flush=True)
 
 
 def _warn(line: str, *, id: str | None = None) -> None:
     with suppress(OSError):
-        print(f"warning: {with_id(line, id)}", file=sys.stderr, flush=True)
+        print(f"warning: {printable(with_id(line, id))}", file=sys.stderr, flush=True)
 
 
 class _Diagnosis:
-    """Warns, in the background and once each, about servers that would swallow their packets."""
+    """Looks at what runs every few seconds, and says what is wrong (diagnose/watch.py)."""
 
     def __init__(self, running: RunningNode) -> None:
         self._running = running
-        self._asked: frozenset[tuple[Address, Address]] = frozenset()
+        means = Means(host=running.host, surveyor=LinuxSurveyor(), count=packets)
+        self._watch = Watch(running.wanted.node, means, say=_say, warn=_warn)
 
     def look(self) -> None:
-        """Ping the servers that were not asked before."""
-        for role in self._running.roles:
-            if role.role == "balancer":
-                macs = dict(role.macs)
-                found = found_servers(role.plan, macs)
-                if found - self._asked:
-                    what = (role.plan, role.interface, macs, self._asked)
-                    threading.Thread(target=_diagnose, args=what, daemon=True).start()
-                self._asked = found
+        """Quick; what takes longer goes on in the background."""
+        self._watch.look(self._running.roles)
+
+    def forget(self) -> None:
+        """The node is stopped."""
+        self._watch.forget()
 
 
-def _diagnose(
-    plan: Plan,
-    interface: Interface,
-    macs: Mapping[Address, bytes],
-    asked: Collection[tuple[Address, Address]],
-) -> None:
-    for silent in silent_servers(plan, interface, macs, without=asked):
-        _warn(str(silent), id="server-lacks-vip")
+class _Exposure:
+    """Warns of a secret that everybody on this host can read, once for each way."""
+
+    def __init__(self, running: RunningNode) -> None:
+        self._source = running.source
+        self._told: str | None = None
+
+    def look(self) -> None:
+        """After each file that was taken."""
+        if self._source.exposed is not None and self._source.exposed != self._told:
+            _warn(self._source.exposed, id="secret-exposed")
+        self._told = self._source.exposed
 
 
 def _unassigned_vips(running: RunningNode) -> list[str]:

@@ -14,6 +14,7 @@ from remainder.cli.documents import StatusDocument, show
 from remainder.cli.options import json_option
 from remainder.errors import HostError
 from remainder.observe.report import reports
+from remainder.printable import all_printable
 
 
 @click.command(name="status")
@@ -41,9 +42,9 @@ def _as_text(node: str | None, interval_s: float | None) -> None:
 
     view = View()
     if interval_s is not None:
-        view.follow(lambda: _look(node), interval_s)
+        view.follow(lambda: all_printable(_look(node)), interval_s)
         return
-    found = _look(node)
+    found = all_printable(_look(node))
     told = [item for item in found if "error" not in item]
     if told:
         view.show(told)

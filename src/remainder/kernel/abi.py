@@ -44,14 +44,25 @@ class OwnerFlag(enum.IntFlag):
     SELF = 2
 
 
+class OwnMac(enum.IntEnum):
+    """``enum own_mac``: what another MAC address of this machine is, above its 48 bits."""
+
+    SHIFT = 48
+    STRANGE = 1
+    ACCEPTED = 2
+
+
 ORDINARY_MTU: Final = 1500
 """Bytes; at a larger one a frame may fill more than one receive buffer."""
 
-LAYOUT_VERSION: Final = 2
+LAYOUT_VERSION: Final = 3
 """``enum layout``: the meaning of the tables.  A change of it counts it up."""
 
 PREFIXES: Final = 8
 """Ranges of the segment, of each family."""
+
+OWN_MACS: Final = 16
+"""Other MAC addresses of this machine."""
 
 OUTCOMES: Final = tuple(Outcome)
 """``enum outcome`` in its order."""
@@ -115,6 +126,7 @@ class Live(ctypes.Structure):
         ("half", ctypes.c_uint64),
         ("mac", ctypes.c_uint64),
         ("cluster_mac", ctypes.c_uint64),
+        ("own_macs", ctypes.c_uint64 * OWN_MACS),
         ("on_link4", Prefix * PREFIXES),
         ("on_link6", Prefix * PREFIXES),
     )

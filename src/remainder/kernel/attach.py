@@ -35,7 +35,9 @@ def attach(program_fd: int, interface: Interface, mode: str, warn: Warn) -> tupl
             number = libbpf.errno_of(error)
             if number in _TAKEN:
                 raise foreign_program(interface) from None
-            reason = why_not_native(number, card(interface.name), interface.mtu)
+            reason = why_not_native(
+                number, card(interface.name), interface.mtu, kind=interface.kind
+            )
             if mode == "native":
                 raise HostError(
                     f"{interface.name} cannot run XDP in native mode: {reason}; or use --mode "

@@ -41,6 +41,7 @@ def _tell(tables: Tables, wish: Wish) -> None:
     if wish.cluster_mac is not None:
         tables.set_cluster_mac(wish.cluster_mac)
     tables.set_on_link(wish.on_link)
+    tables.set_own_macs(wish.own_macs)
 
 
 def fill(

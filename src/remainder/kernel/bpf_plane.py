@@ -13,6 +13,7 @@ from remainder.flow import Address
 from remainder.kernel import pins
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
 from remainder.kernel.pins import Attached
 from remainder.kernel.tables import Tables
 from remainder.plan import Plan, Role
@@ -64,6 +65,11 @@ class BpfPlane:
         """One aligned store."""
         if self.tables is not None:
             self.tables.set_own_mac(mac)
+
+    def set_own_macs(self, own: OwnMacs) -> None:
+        """A store for each."""
+        if self.tables is not None:
+            self.tables.set_own_macs(own)
 
     def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:
         """A few aligned stores; between them a range matches too little, never too much."""

@@ -24,6 +24,26 @@ _VLAN_OFFLOADS: Final = ("rx-vlan-hw-parse", "rx-vlan-stag-hw-parse")
 _LOST: Final = ("xdp_tx_err", "xdp_tx_drops", "xdp_tx_full")
 """What drivers call frames that a program sent back and the card did not take."""
 
+_TOO_LARGE: Final = dict.fromkeys(
+    (errno.EINVAL, errno.ERANGE),
+    "XDP at MTU {mtu} (frames must fit into one receive buffer of about 3,000 bytes); use "
+    "`ip link set … mtu 1500`, or a driver with multi-buffer XDP",
+) | {
+    errno.EOPNOTSUPP: (
+        "native XDP at MTU {mtu}, and on this kernel perhaps at no MTU; try `ip link set … mtu "
+        "1500`, or use a driver with multi-buffer XDP"
+    )
+}
+
+_VIRTUAL: Final = {
+    "vlan": "a VLAN interface has no native XDP, even where its card has it",
+    "bond": (
+        "a bond has native XDP in the modes balance-rr, active-backup, balance-xor and 802.3ad, if "
+        "the drivers of its ports have it"
+    ),
+    "bridge": "a bridge has no native XDP; use its port, if all packets come through one",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -46,21 +66,22 @@ def card(name: str) -> Card:
         return Card(driver)
 
 
-def why_not_native(number: int, found: Card, mtu: int) -> str:
-    """Why the driver refused a program in native mode, and the cure; ``number`` is the errno."""
+def why_not_native(number: int, found: Card, mtu: int, *, kind: str | None = None) -> str:
+    """Why the driver refused a program in native mode, and the cure.
+
+    ``number`` is the errno, ``kind`` that of a virtual interface.
+    """
+    if kind in _VIRTUAL and number == errno.EOPNOTSUPP:
+        return _VIRTUAL[kind]
     driver = found.driver or "its driver"
-    if mtu > ORDINARY_MTU and number in (errno.EINVAL, errno.EOPNOTSUPP, errno.ERANGE):
-        return (
-            f"{driver} does not support XDP at MTU {mtu} (frames must fit into one receive buffer "
-            f"of about 3,000 bytes); use `ip link set … mtu 1500`, or a driver with multi-buffer "
-            f"XDP"
-        )
     if found.driver == "virtio_net" and number == errno.EOPNOTSUPP:
         return (
             "virtio_net cannot disable its receive offloads; on the host, create the card with "
             "guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,"
             "guest_uso4=off,guest_uso6=off"
         )
+    if mtu > ORDINARY_MTU and number in _TOO_LARGE:
+        return f"{driver} does not support {_TOO_LARGE[number].format(mtu=mtu)}"
     if number == errno.ENOMEM:
         return (
             f"{driver} uses {found.queues} of {found.most_queues} queues, and XDP needs one more "

@@ -19,8 +19,10 @@ from typing import Any, Literal
 from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
+from remainder.kernel.links import Link
 from remainder.kernel.neighbours import Neighbour
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
 from remainder.plan import Plan, Role
 
 Step = Literal["prepare", "commit", "resolve", "listen", "address", "offload", "announce"]
@@ -43,6 +45,8 @@ class FakeLink:
     announced: list[tuple[Address, bytes]] = field(default_factory=list)
     heard: set[bytes] = field(default_factory=set)
     offloads: tuple[str, ...] = ()
+    about: dict[str, int] = field(default_factory=dict)
+    """What else ``links`` says of it: below, master, bond_mode, vlan."""
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Met:
     mode: str
     macs: dict[Address, bytes]
     own_mac: bytes
+    own_macs: OwnMacs
     numbers: dict[OwnerName, int]
     code: str
     attached: bool = True
@@ -158,6 +163,14 @@ class FakeHost:
         """All of them."""
         link = self.kernel.at(index)
         return {address: address in link.put for address in link.addresses}
+
+    def links(self) -> Collection[Link]:
+        """All of them."""
+        return [
+            Link(one.index, one.name, one.mac, one.kind, frozenset(link.addresses), **link.about)
+            for link in self.kernel.links.values()
+            for one in [link.interface]
+        ]
 
     def networks_on(self, index: int) -> Collection[IPv4Network | IPv6Network]:
         """Those of its addresses."""

@@ -14,6 +14,7 @@ from remainder.flow import Address
 from remainder.kernel.fake import FakeKernel, Met
 from remainder.kernel.image import OwnerName, allocate_counters
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
 from remainder.kernel.plane import Plane, Prepared, Wish
 from remainder.messages import Warn
 from remainder.plan import Plan, Role
@@ -64,6 +65,10 @@ class FakePlane:
     def set_own_mac(self, mac: bytes) -> None:
         """At once."""
         self.met.own_mac = mac
+
+    def set_own_macs(self, own: OwnMacs) -> None:
+        """At once."""
+        self.met.own_macs = own
 
     def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:
         """At once."""
@@ -154,6 +159,7 @@ class FakePlanes:
             mode=mode,
             macs=dict(wish.macs),
             own_mac=wish.interface.mac,
+            own_macs=wish.own_macs,
             on_link=tuple(wish.on_link),
             numbers=numbers,
             code=before.code if in_place and before is not None else self.kernel.code,

@@ -15,6 +15,8 @@ from remainder.flow import Address
 from remainder.kernel import announce as segment
 from remainder.kernel import card, netlink, sysctl
 from remainder.kernel import neighbours as arp
+from remainder.kernel.links import Link
+from remainder.kernel.links import links as all_links
 from remainder.kernel.monitor import Monitor
 from remainder.kernel.neighbours import Neighbour
 from remainder.kernel.netlink import Interface
@@ -38,6 +40,9 @@ class Host(Protocol):
 
     def addresses_on(self, index: int, /) -> Mapping[Address, bool]:
         """The addresses of an interface, and whether ``add_address`` has put them there."""
+
+    def links(self) -> Collection[Link]:
+        """Every Ethernet interface, and what stands on it."""
 
     def networks_on(self, index: int, /) -> Collection[IPv4Network | IPv6Network]:
         """The ranges of an interface's segment."""
@@ -102,6 +107,7 @@ class LinuxHost:
     interface = staticmethod(netlink.interface)
     interface_at = staticmethod(netlink.interface_at)
     addresses_on = staticmethod(netlink.addresses_on)
+    links = staticmethod(all_links)
     networks_on = staticmethod(netlink.networks_on)
     off_link = staticmethod(netlink.off_link)
     neighbours = staticmethod(arp.neighbours)

@@ -72,6 +72,9 @@ class Monitor:
                 self._events.put(Learned(message["ifindex"], found, deleted=deleted))
         elif event in ("RTM_NEWLINK", "RTM_DELLINK", "RTM_NEWADDR", "RTM_DELADDR"):
             self._events.put(Touched(message["index"]))
+            for name in ("link", "master"):  # what stands on an interface, or belongs to it
+                if event.endswith("LINK") and message.get(name):
+                    self._events.put(Touched(message.get(name)))
 
     def close(self) -> None:
         """Stop listening."""

@@ -35,6 +35,10 @@ _HOLDS_ADDRESSES: Final = ("bridge", "bond", "team")
 FAMILY: Final = {4: 2, 6: 10}
 OURS: Final = 114
 """The protocol number, ``r``, of neighbours and addresses that Remainder has put there."""
+ETHERNET: Final = 1
+"""ARPHRD_ETHER: the kind of hardware whose frames begin with MAC addresses."""
+_FIB_MATCH: Final = 0x2000  # RTM_F_FIB_MATCH
+_UNICAST: Final = 1  # RTN_UNICAST
 _FULL_PREFIX: Final = {4: 32, 6: 128}
 
 
@@ -52,6 +56,8 @@ class Interface:
     xdp_program: int | None
     carrier: bool = True
     """Whether frames can pass: it is up, and so is the cable."""
+    ethernet: bool = True
+    """Whether its frames begin with MAC addresses."""
     promiscuous: bool = False
     holder: int | None = None
     """The bridge or bond that it is a port of, which holds its addresses and hears its ARP."""
@@ -135,6 +141,7 @@ def interface_of(link: Any) -> Interface:
         xdp_program=native or generic,
         carrier=bool(link["flags"] & _IFF_LOWER_UP),
         promiscuous=bool(link["flags"] & _IFF_PROMISC),
+        ethernet=link["ifi_type"] == ETHERNET,
     )
 
 
@@ -263,8 +270,11 @@ def _single(index: int, address: Address) -> dict[str, Any]:
 
 def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str] | None:
     """The first address that is not on the segment of an interface, and why; None if all are."""
+    here = local_addresses()
     with netlink() as route:
         for address in addresses:
+            if address in here:
+                return address, f"{address} is an address of this host"
             reason = _off_link(route, address, index)
             if reason:
                 return address, reason
@@ -272,18 +282,29 @@ def off_link(addresses: Iterable[Address], index: int) -> tuple[Address, str] | 
 
 
 def _off_link(route: IPRoute, address: Address, index: int) -> str | None:
+    """Asked with the interface, since a host may have two in one segment.
+
+    The entry itself is asked for (RTM_F_FIB_MATCH): without one, IPv4 takes any address for a
+    neighbour on the interface that it is asked with.
+    """
     try:
-        found = route.route("get", dst=str(address), family=FAMILY[address.version])
-    except NetlinkError:
-        return f"no route to {address}"
-    message = next(iter(found))
-    if message["type"] == 2:
-        return f"{address} is an address of this host"
+        found = route.route(
+            "get",
+            dst=str(address),
+            family=FAMILY[address.version],
+            oif=index,
+            flags=_FIB_MATCH,
+        )
+        message = next(iter(found))
+    except (NetlinkError, StopIteration):
+        message = None
+    if message is None or message["type"] != _UNICAST or message.get("oif") != index:
+        return f"no route to {address} through {_name(route, index)}"
     if message.get("gateway") or message.get("via"):
         return f"{address} is behind the gateway {message.get('gateway')}, not on the segment"
-    out = message.get("oif")
-    if out != index:
-        link = route.get_links(out)[0]
-        if link.get("link") != index:  # a VLAN of our interface is fine
-            return f"{address} is reached through {link.get('ifname')}"
     return None
+
+
+def _name(route: IPRoute, index: int) -> str:
+    links = route.get_links(index)
+    return str(links[0].get("ifname")) if links else f"interface {index}"

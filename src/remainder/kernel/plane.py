@@ -19,6 +19,7 @@ from typing import Protocol
 from remainder.flow import Address
 from remainder.kernel.image import OwnerName
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
 from remainder.messages import Warn
 from remainder.plan import Plan, Role
 
@@ -35,6 +36,7 @@ class Wish:
     macs: Mapping[Address, bytes]
     cluster_mac: bytes | None = None
     on_link: Collection[IPv4Network | IPv6Network] = field(default=())
+    own_macs: OwnMacs = field(default_factory=OwnMacs)
 
 
 class Plane(Protocol):
@@ -68,6 +70,9 @@ class Plane(Protocol):
 
     def set_own_mac(self, mac: bytes) -> None:
         """Frames to this address are ours."""
+
+    def set_own_macs(self, own: OwnMacs) -> None:
+        """What the other addresses of this machine are."""
 
     def set_on_link(self, networks: Collection[IPv4Network | IPv6Network]) -> None:
         """The ranges of the segment.  Raises HostError for too many."""

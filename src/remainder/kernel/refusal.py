@@ -12,10 +12,13 @@ import platform
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from remainder.errors import HostError, Unsupported
 from remainder.plan import Role
+
+if TYPE_CHECKING:
+    from remainder.kernel.netlink import Interface  # which is slow to import
 
 FLOOR: Final[Mapping[Role, tuple[int, int]]] = {
     "balancer": (6, 1),  # values of mmapable arrays beyond 4 MiB take 6.0
@@ -122,6 +125,16 @@ def on_old_kernel(release: str) -> str:
     if found is None or found >= needed:
         return ""
     return f" on Linux {release}, where {needed[0]}.{needed[1]} or newer is needed"
+
+
+def refuse_without_ethernet(interface: Interface) -> None:
+    """Raises HostError for an interface like tun0 or lo, whose frames have no MAC addresses."""
+    if not interface.ethernet:
+        raise HostError(
+            f"{interface.name} carries no Ethernet frames, so method l2 cannot address a server "
+            f"there; use an Ethernet interface",
+            id="interface-not-ethernet",
+        )
 
 
 def refuse_old_kernel(role: Role) -> None:

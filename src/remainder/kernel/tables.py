@@ -27,6 +27,7 @@ from remainder.kernel.abi import OwnerFlag
 from remainder.kernel.image import Image
 from remainder.kernel.layout import SEED, SLOT, Capacity, Layout, layout_of
 from remainder.kernel.libbpf import Map
+from remainder.kernel.own_macs import OwnMacs
 
 _MEMBARRIER: Final = {"x86_64": 324, "aarch64": 283, "riscv64": 283}
 _MEMBARRIER_CMD_GLOBAL: Final = 1
@@ -35,7 +36,7 @@ _LONGER_THAN_A_PACKET_S: Final = 1.0  # by a factor of a million
 
 
 Facts = NewType("Facts", bytes)
-"""Own MAC, cluster MAC and ranges of the segment, as they stand in ``abi.Live``."""
+"""Own MACs, cluster MAC and ranges of the segment, as they stand in ``abi.Live``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +97,11 @@ class Tables:
     def set_cluster_mac(self, mac: bytes) -> None:
         """Frames to this address reach every member of the cluster; one aligned store."""
         self._live.cluster_mac = abi.raw(mac)
+
+    def set_own_macs(self, own: OwnMacs) -> None:
+        """The other addresses of this machine; a packet meanwhile may miss one of them."""
+        for place, word in enumerate(own.words):
+            self._live.own_macs[place] = word
 
     @staticmethod
     def refuse_too_many(networks: Collection[IPv4Network | IPv6Network]) -> None:

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from remainder.choice import Choice, Owner, read_match
-from remainder.errors import ConfigError
 from remainder.flow import Flow, address_of
 from remainder.plan import Plan, PlannedChoice, Role, plan_choice
 from remainder.selection.key import parse_key
 
-REPORT_VERSION: Final = 1
-"""``version`` of the output of ``status --json`` that can be compared."""
-
 FLOWS_COMPARED: Final = 2_000
 """How many flows of each service are compared, at most."""
+
+FLOWS_COMPARED_IN_ALL: Final = 1_000_000
+"""Of a file with very many services: a few minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,8 @@ def compare(ours: Plan, told: Mapping[str, Any]) -> Comparison:
         reason = (
             "same tables, but different secrets"
             if hashed
-            else f"different fingerprints, but {FLOWS_COMPARED:,} flows of each service agree"
+            else f"different fingerprints, but {_flows_each(ours, theirs):,} flows of each service "
+            f"agree"
         )
         return Comparison(node=node, role=role, agrees=False, reason=reason)
     flow, one, other = found
@@ -124,20 +124,25 @@ def _fixed(told: Mapping[str, Any]) -> bool:
 
 def difference(ours: Plan, theirs: Plan) -> tuple[Flow, str, str] | None:
     """A flow, our answer and theirs; None if none was found."""
-    for flow in _flows([*ours.choices, *theirs.choices]):
+    for flow in _flows([*ours.choices, *theirs.choices], _flows_each(ours, theirs)):
         one, other = ours.where(flow), theirs.where(flow)
         if (one.outcome, one.owner, one.address) != (other.outcome, other.owner, other.address):
             return flow, one.owner or one.outcome, other.owner or other.outcome
     return None
 
 
-def _flows(choices: Sequence[PlannedChoice]) -> Iterator[Flow]:
+def _flows_each(ours: Plan, theirs: Plan) -> int:
+    choices = max(len(ours.choices) + len(theirs.choices), 1)
+    return max(min(FLOWS_COMPARED, FLOWS_COMPARED_IN_ALL // choices), 1)
+
+
+def _flows(choices: Sequence[PlannedChoice], each: int) -> Iterator[Flow]:
     """Flows to every choice, the same ones every time."""
     chance = random.Random("remainder")  # noqa: S311  (the same flows every time)
     for chosen in choices:
         match = chosen.choice.match
         family, bits = type(match.address), match.address.max_prefixlen
-        for _ in range(FLOWS_COMPARED):
+        for _ in range(each):
             anywhere = family(chance.getrandbits(bits))
             yield Flow(
                 src_ip=family(chance.getrandbits(bits)),
@@ -171,22 +176,3 @@ def _coverage(name: str, members: Sequence[Mapping[str, Any]]) -> Coverage:
             seen[report["node"]] = sum(server["packets"] for server in service["servers"])
     missing = {member: count for member, count in all_slots.items() if member not in own and count}
     return Coverage(cluster=name, slots=slots, owned=own, missing=missing, kept=kept, seen=seen)
-
-
-def read_reports(name: str, content: Any) -> list[Mapping[str, Any]]:
-    """The reports in the output of ``status --json``.  Raises ConfigError for anything else."""
-    try:
-        found, version = content["nodes"], content["version"]
-        for report in found:
-            report["fingerprint"]["tables"], report["services"], report["role"], report["node"]
-    except (KeyError, TypeError):
-        raise ConfigError(
-            name, "not the output of `remainder status --json`; save that to a file and pass it"
-        ) from None
-    if version != REPORT_VERSION:
-        raise ConfigError(
-            name,
-            f"version is {version!r}; expected {REPORT_VERSION}, "
-            f"so use the same release of Remainder on all nodes",
-        )
-    return list(found)

@@ -5,22 +5,23 @@ The data plane does not need it; ``status`` and the next start do.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import re
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final, cast, get_args
 
 import msgspec
 from msgspec import Struct
 
-from remainder.errors import HostError
+from remainder.config import NAME_PATTERN
+from remainder.errors import ConfigError, HostError
+from remainder.flow import address_of, mac_of
+from remainder.observe import lock, rundir
 from remainder.plan import Role
 
 RUN: Final = Path("/run/remainder")
-_LOOK_S: Final = 0.1
+_MOST_COUNTERS: Final = 1 << 30
 
 
 class ServerState(Struct, frozen=True, kw_only=True):
@@ -88,15 +89,76 @@ def path_of(node: str, role: Role) -> Path:
 def read(node: str, role: Role) -> State | None:
     """The state of a node's role; None if there is none, or another version wrote it."""
     try:
-        return msgspec.json.decode(path_of(node, role).read_bytes(), type=State)
-    except (OSError, msgspec.DecodeError):
+        return load(node, role)
+    except HostError:
         return None
 
 
+def load(node: str, role: Role) -> State:
+    """The state of a node's role.  Raises HostError, saying why there is none."""
+    path = path_of(node, role)
+    try:
+        with rundir.entered(RUN) as at:
+            content = rundir.read(at, path.name)
+    except rundir.UnsafeError as error:
+        raise lock.unsafe(RUN, error) from None
+    except FileNotFoundError:
+        raise HostError(f"node {node!r} does not run here as {role}", id="nothing-runs") from None
+    except PermissionError:
+        raise HostError(
+            f"reading {path} requires root; try again with sudo", id="needs-root"
+        ) from None
+    except OSError as error:
+        raise HostError(f"cannot read {path} ({error.strerror})", id="state-unreadable") from None
+    try:
+        found = msgspec.json.decode(content, type=State)
+        _check(found, node, role)
+    except (ValueError, RecursionError, ConfigError) as error:
+        raise HostError(
+            f"{path} is not a state file of this version ({error}); restart `remainder run`, which "
+            f"writes it anew",
+            id="state-unreadable",
+        ) from None
+    return found
+
+
+def _check(found: State, node: str, role: Role) -> None:
+    """Everything in it can be used without another look.  Raises ValueError or ConfigError."""
+    if (found.node, found.role) != (node, role):
+        raise ValueError("it is another node's")
+    for text in (*found.assigned, *found.managed):
+        address_of(text)
+    macs = [found.cluster_mac] if found.cluster_mac is not None else []
+    for service in found.services:
+        for server in service.servers:
+            if server.address:
+                address_of(server.address)
+            if not 0 <= server.counter < _MOST_COUNTERS:
+                raise ValueError(f"no counter {server.counter}")
+            macs += [server.mac] if server.mac is not None else []
+    for mac in macs:
+        mac_of(mac)
+
+
 def running() -> list[tuple[str, Role]]:
-    """Every (node, role) with a state on this machine."""
-    found = (path.stem.rsplit("@", 1) for path in sorted(RUN.glob("*@*.json")))
-    return [(node, cast(Role, role)) for node, role in found if role in get_args(Role)]
+    """Every (node, role) with a state here.  Raises HostError if none can be believed."""
+    try:
+        with rundir.entered(RUN) as at:
+            names = sorted(entry.name for entry in os.scandir(at))
+    except rundir.UnsafeError as error:
+        raise lock.unsafe(RUN, error) from None
+    except PermissionError:
+        raise HostError(
+            f"reading {RUN} requires root; try again with sudo", id="needs-root"
+        ) from None
+    except OSError:
+        return []
+    split = (name.removesuffix(".json").rsplit("@", 1) for name in names if name[-5:] == ".json")
+    return [
+        (parts[0], cast(Role, parts[-1]))
+        for parts in split
+        if parts[-1] in get_args(Role) and re.fullmatch(NAME_PATTERN, parts[0])
+    ]
 
 
 def all_states() -> list[State]:
@@ -106,95 +168,28 @@ def all_states() -> list[State]:
 
 
 def write(state: State) -> None:
-    """Replace a node's state in one step."""
-    path = path_of(state.node, state.role)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
-    temporary.rename(path)
+    """Replace a node's state in one step.  Raises OSError."""
+    with rundir.entered(RUN, make=True) as at:
+        content = msgspec.json.format(msgspec.json.encode(state))
+        rundir.replace(at, path_of(state.node, state.role).name, content)
 
 
 def remove(node: str, role: Role) -> None:
-    """Forget a role of a node."""
-    path_of(node, role).unlink(missing_ok=True)
+    """Forget a role of a node; what cannot be removed is not ours, and stays."""
+    with suppress(OSError), rundir.entered(RUN) as at:
+        rundir.remove(at, path_of(node, role).name)
 
 
 def lock_of(node: str) -> Path:
-    """The lock held by the process that runs a node."""
-    return RUN / f"{node}.lock"
+    """The file that is locked by the process that runs a node."""
+    return RUN / lock.name_of(node)
 
 
 def tended_by(node: str) -> int | None:
-    """The ID of the process that runs the node, which is the one that holds its lock.
-
-    A process ID alone proves nothing: that of a dead process may be in use again.
-    """
-    try:
-        descriptor = os.open(lock_of(node), os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        if _locked(descriptor, fcntl.LOCK_SH):
-            return None
-        written = os.read(descriptor, 32).strip()
-        return int(written) if written.isdigit() else None
-    finally:
-        os.close(descriptor)
+    """The ID of the process that runs the node; see lock.py."""
+    return lock.tended_by(RUN, node)
 
 
-def _locked(descriptor: int, how: int) -> bool:
-    try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-@contextmanager
-def sole_writer(node: str) -> Iterator[None]:
-    """Hold the node's lock; at the end its file is gone.  Raises HostError if another holds it."""
-    deadline_s = time.monotonic() + _LOOK_S  # `status` may be asking just now
-    descriptor = _opened(node)
-    try:
-        while not (held := _locked(descriptor, fcntl.LOCK_EX)) or not _is_at(node, descriptor):
-            if held:  # the previous holder has removed this file: nobody else would find it
-                stale, descriptor = descriptor, _opened(node)
-                os.close(stale)
-            elif time.monotonic() > deadline_s:
-                holder = os.read(descriptor, 32).decode(errors="replace").strip()
-                raise HostError(
-                    f"node {node!r} is already run by process {holder or 'unknown'}; "
-                    f"stop that one first, or choose another --node",
-                    id="node-runs-already",
-                )
-            else:
-                time.sleep(_LOOK_S / 10)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        try:
-            yield
-        finally:
-            if _is_at(node, descriptor):
-                with suppress(OSError):  # without write access to the directory it stays
-                    lock_of(node).unlink()
-    finally:
-        os.close(descriptor)
-
-
-def _opened(node: str) -> int:
-    path = lock_of(node)
-    try:
-        RUN.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise HostError(
-            f"cannot write {path} ({error.strerror}); run as root, or make {RUN} writable"
-        ) from None
-
-
-def _is_at(node: str, descriptor: int) -> bool:
-    """Whether this is still the file that others would find."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), lock_of(node).stat())
-    except FileNotFoundError:
-        return False
+def sole_writer(node: str) -> AbstractContextManager[None]:
+    """Hold the node's locks; at the end the file is gone.  Raises HostError if another does."""
+    return lock.sole_writer(RUN, node)

@@ -35,6 +35,9 @@ MOST_ADVERTISED: Final = 20
 CHECK_INTERVAL_S: Final = 1
 """How often the data plane is looked for; keepalived counts in whole seconds."""
 
+CHECK_LIMIT_S: Final = 5
+"""A busy machine that answers late has not failed."""
+
 _FAMILY: Final = {4: "ipv4", 6: "ipv6"}
 _BITS: Final = {4: 32, 6: 128}
 
@@ -68,7 +71,10 @@ class Standby:
     router_id: int
     advert_interval_s: float
     data_plane: PurePath
-    """Exists for as long as the data plane is attached."""
+    """The pin of its link."""
+
+    check: str
+    """The command that succeeds for as long as the data plane is attached."""
 
     instances: tuple[Instance, ...]
 
@@ -87,8 +93,10 @@ class Standby:
         return 3 * self.advert_interval_s + skew_s
 
 
-def standby(config: Config, node: str, *, data_plane: PurePath) -> Standby:
-    """What the file says about a node; ``data_plane`` is the path of its pinned link.
+def standby(config: Config, node: str, *, data_plane: PurePath, check: str) -> Standby:
+    """What the file says about a node.
+
+    ``data_plane`` is the path of its pinned link, ``check`` asks whether it is attached.
 
     Raises ConfigError if the node is not one of at least two balancers under [vrrp].
     """
@@ -116,6 +124,7 @@ def standby(config: Config, node: str, *, data_plane: PurePath) -> Standby:
         router_id=config.vrrp.router_id,
         advert_interval_s=config.vrrp.advert_interval_s,
         data_plane=data_plane,
+        check=check,
         instances=tuple(_instances(vips, config.vrrp.router_id)),
     )
 
@@ -136,6 +145,7 @@ def plain(wanted: Standby) -> dict[str, object]:
         "advert_interval_s": wanted.advert_interval_s,
         "takeover_s": round(wanted.takeover_s, 6),
         "data_plane": str(wanted.data_plane),
+        "check": wanted.check,
         "instances": [
             {
                 "name": instance.name,
@@ -211,11 +221,11 @@ def _lines(wanted: Standby) -> Iterator[str]:
         "    enable_script_security",
         "}",
         "",
-        "# Only a node with a data plane may be active.",
+        "# Only a node whose data plane is attached may be active.",
         "vrrp_script data_plane {",
-        f'    script "/usr/bin/test -e {wanted.data_plane}"',
+        f'    script "{wanted.check}"',
         f"    interval {CHECK_INTERVAL_S}",
-        f"    timeout {CHECK_INTERVAL_S}",
+        f"    timeout {CHECK_LIMIT_S}",
         "    rise 1",
         "    fall 1",
         "    init_fail",

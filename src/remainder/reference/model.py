@@ -9,12 +9,12 @@ Rule: clear before fast; a frame goes in, a value comes out, nothing is remember
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Final
 
-from remainder.flow import Address, Flow, address_of, mac_of
+from remainder.flow import EXTENSION_HEADERS, Address, Flow, address_of, is_one_machine, mac_of
 from remainder.outcome import Outcome
 from remainder.plan import Plan, PlannedChoice, Role
 from remainder.reference.neighbour import told_neighbour
@@ -22,7 +22,6 @@ from remainder.reference.parse import (
     ECHO_REPLY,
     ECHO_REQUEST,
     ETHERNET_BYTES,
-    EXTENSION_HEADERS,
     ICMP_OF,
     IP_BYTES,
     IPV4,
@@ -36,8 +35,6 @@ from remainder.reference.parse import (
 )
 
 ECHO_TTL: Final = 64
-UNICAST_FIRST_BYTES: Final = range(1, 224)
-"""of IPv4 addresses"""
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,22 @@ class Node:
     """of a member: what reaches every member, 6 bytes"""
     on_link: Sequence[IPv4Network | IPv6Network] = ()
     """of a sender: the ranges of its own segment"""
+    accepted_macs: Collection[bytes] = field(default=(), kw_only=True)
+    """of a balancer: other MAC addresses that are its own, 6 bytes each"""
+    strange_macs: Collection[bytes] = field(default=(), kw_only=True)
+    """MAC addresses of the same machine that are not the balancer's"""
 
     if TYPE_CHECKING:
 
-        def __init__(
+        def __init__(  # noqa: PLR0913  (keywords with defaults)
             self,
             mac: bytes | str,
             macs: Mapping[Address, bytes] | Mapping[str, str] | Mapping[Address, bytes | str],
             cluster_mac: bytes | str = ...,
             on_link: Sequence[IPv4Network | IPv6Network] = (),
+            *,
+            accepted_macs: Collection[bytes] = (),
+            strange_macs: Collection[bytes] = (),
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -106,12 +110,25 @@ def process(plan: Plan, node: Node, frame: bytes) -> Result:
 
 def _balance(plan: Plan, node: Node, frame: bytes) -> Result:
     """Sections 1 to 9."""
-    if frame[:6] != node.mac:
-        return Result(Outcome.OTHER_MAC)
+    if frame[:6] != node.mac and frame[:6] not in node.accepted_macs:
+        lost = frame[:6] in node.strange_macs and _destination(frame) in plan.vips
+        return Result(Outcome.OTHER_OWN_MAC if lost else Outcome.OTHER_MAC)
     version, ip_at = ethernet(frame)
     if version not in plan.families:
         return Result(Outcome.NOT_VIP)
     return _decide(plan, node, frame, packet(frame, version, ip_at))
+
+
+def _destination(frame: bytes) -> Address | None:
+    """Section 1, step 2: where the fixed IP header says that it goes; None if there is none."""
+    try:
+        version, ip_at = ethernet(frame)
+    except DecidedError:
+        return None
+    header = frame[ip_at : ip_at + IP_BYTES[version]]
+    if len(header) < IP_BYTES[version] or header[0] >> 4 != version:
+        return None
+    return IPv4Address(header[16:20]) if version == IPV4 else IPv6Address(header[24:40])
 
 
 def _select(plan: Plan, node: Node, frame: bytes) -> Result:
@@ -202,8 +219,10 @@ def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
         return Result(Outcome.NO_SERVICE)
     planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
     if what.is_fragment and not _is_forwarded_fragment(planned, flow):
-        return _stopped_fragment(plan, planned, flow)
-    if not _names_protocol(planned) and _is_answerable_echo(frame, ip):
+        large_ping = _is_part_of_a_ping(what) and not _names_protocol(planned)
+        stopped = _stopped_fragment(plan, planned, flow)
+        return Result(Outcome.ECHO_TOO_LARGE) if large_ping else stopped
+    if not _names_protocol(planned) and _is_answerable_echo(plan, frame, ip):
         return Result(Outcome.ECHO_ANSWERED, _echo_reply(frame, ip))
     if planned is None:
         return Result(Outcome.NO_SERVICE)
@@ -212,7 +231,7 @@ def _decide(plan: Plan, node: Node, frame: bytes, what: Packet) -> Result:
         raise DecidedError(Outcome.TTL_EXPIRED, choice=owner.choice, owner=owner.name)
     onward = _with_one_ttl_less(frame, ip)
     sent = Outcome.FORWARDED_ERROR if what.is_error else Outcome.FORWARDED
-    return Result(sent, owner.mac + node.mac + onward[12:], owner.choice, owner.name)
+    return Result(sent, owner.mac + frame[:6] + onward[12:], owner.choice, owner.name)
 
 
 def _is_forwarded_fragment(planned: PlannedChoice | None, flow: Flow) -> bool:
@@ -241,20 +260,21 @@ def _names_protocol(planned: PlannedChoice | None) -> bool:
     return planned is not None and planned.choice.match.protocol is not None
 
 
-def _is_answerable_echo(frame: bytes, ip: Ip) -> bool:
-    """Section 8: an echo request, whole and plain, from one machine."""
+def _is_part_of_a_ping(what: Packet) -> bool:
+    """Section 8: a fragment of ICMP, which carries little else that is so large."""
+    return not what.is_error and what.ip.protocol == ICMP_OF[what.ip.version]
+
+
+def _is_answerable_echo(plan: Plan, frame: bytes, ip: Ip) -> bool:
+    """Section 8: an echo request, whole and plain, from one other machine."""
     is_plain = not ip.is_fragment and ip.payload_at - ip.at == IP_BYTES[ip.version]
     if not is_plain or ip.protocol != ICMP_OF[ip.version]:
         return False
     kind, code = frame[ip.payload_at], frame[ip.payload_at + 1]
-    return kind == ECHO_REQUEST[ip.version] and code == 0 and _is_unicast(ip.source)
-
-
-def _is_unicast(address: Address) -> bool:
-    first_byte = address.packed[0]
-    if address.version == IPV4:
-        return first_byte in UNICAST_FIRST_BYTES
-    return first_byte != 0xFF and not address.is_unspecified
+    if kind != ECHO_REQUEST[ip.version] or code != 0:
+        return False
+    asked_by_a_group = frame[6] & 1
+    return not asked_by_a_group and ip.source not in plan.vips and is_one_machine(ip.source)
 
 
 def _echo_reply(frame: bytes, ip: Ip) -> bytes:

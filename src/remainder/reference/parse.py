@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Address, Flow
+from remainder.flow import EXTENSION_HEADERS, ICMP, ICMPV6, WITH_PORTS, Address, Flow
 from remainder.outcome import Outcome
 
 ETHERNET_BYTES: Final = 14
@@ -34,8 +34,6 @@ JUMBO_BYTES: Final[Mapping[int, int]] = {
 
 FRAGMENT: Final = 44
 AUTHENTICATION: Final = 51
-OTHER_EXTENSION_HEADERS: Final = frozenset({0, 43, AUTHENTICATION, 60})
-EXTENSION_HEADERS: Final = OTHER_EXTENSION_HEADERS | {FRAGMENT}
 EXTENSION_HEADERS_MAX: Final = 4
 EXTENSION_HEADER_BYTES_MIN: Final = 8
 

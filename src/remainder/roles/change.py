@@ -108,7 +108,11 @@ def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -
         follow=role.neighbour_changed if role.published else None,
     )
     mode, offloads = _keep_tags(role, part, back)
-    told = Told(interface.mac, frozenset(kind.on_link(host, interface)))
+    told = Told(
+        interface.mac,
+        frozenset(kind.on_link(host, interface)),
+        kind.own_macs(host, part, interface),
+    )
     wish = Wish(
         node=role.wanted.node,
         plan=part.plan,
@@ -117,6 +121,7 @@ def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -
         macs=resolved.macs,
         cluster_mac=mac,
         on_link=told.on_link,
+        own_macs=told.own_macs,
     )
     prepared = role.planes.prepare(wish, role.plane)
     return Change(

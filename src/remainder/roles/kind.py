@@ -9,6 +9,8 @@ from typing import Protocol
 from remainder.fleet import Part
 from remainder.kernel.host import Host
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
+from remainder.kernel.refusal import refuse_without_ethernet
 
 
 class Kind(Protocol):
@@ -32,6 +34,9 @@ class Kind(Protocol):
     def on_link(self, host: Host, interface: Interface, /) -> Collection[IPv4Network | IPv6Network]:
         """The ranges of the segment that its program must know."""
 
+    def own_macs(self, host: Host, part: Part, interface: Interface, /) -> OwnMacs:
+        """The other MAC addresses of this machine that its program must know."""
+
     def hears(self, part: Part, /) -> bytes | None:
         """A MAC address, besides its own, that the interface must listen to."""
 
@@ -49,6 +54,7 @@ class XdpKind:
 
     def refuse(self, interface: Interface) -> None:
         """Any Ethernet interface will do."""
+        refuse_without_ethernet(interface)
 
     def wants_native(self, interface: Interface, mode: str) -> bool:
         """Left to choose, a veth runs generically."""
@@ -58,6 +64,11 @@ class XdpKind:
         """It sees what comes in, and asks for no range."""
         del host, interface
         return ()
+
+    def own_macs(self, host: Host, part: Part, interface: Interface) -> OwnMacs:
+        """None: what is sent to them is none of its business."""
+        del host, part, interface
+        return OwnMacs()
 
     def hears(self, part: Part) -> bytes | None:
         """Its own MAC address alone."""

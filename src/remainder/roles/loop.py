@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from remainder.errors import HostError, RemainderError
 from remainder.kernel.monitor import Learned, Touched
+from remainder.observe.notify import Notify
 from remainder.roles import notes
 from remainder.roles.node import Read, RunningNode, sentence_of
 
@@ -28,6 +29,9 @@ LOOK_S: Final = 0.25
 
 TEND_S: Final = 5.0
 """How often the whole host is read, though nothing seems to have happened."""
+
+WATCH_S: Final = 2.0
+"""How often ``watch`` is called, at most."""
 
 AGAIN_S: Final = 5.0
 """How often a file is tried again that the host, not the file, was the reason to refuse."""
@@ -59,11 +63,20 @@ def before_start() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[], None]) -> None:
+def serve(
+    node: RunningNode,
+    *,
+    ready: Callable[[], None],
+    published: Callable[[], None],
+    watch: Callable[[], None] = lambda: None,
+    notify: Notify | None = None,
+) -> None:
     """Follow the file and the host until SIGTERM or Ctrl-C; then return.
 
-    ``ready`` is called when nothing can be missed any more, ``published`` after each new file.
+    ``ready`` is called when nothing can be missed any more, ``published`` after each new file,
+    ``watch`` every few seconds.  ``notify`` is the service manager, which hears of the first two.
     """
+    notify = notify or Notify()
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -74,10 +87,13 @@ def serve(node: RunningNode, *, ready: Callable[[], None], published: Callable[[
         signal.signal(number, on_signal)
     monitor = node.host.watch(events)
     try:
-        loop = Loop(node, events, published)
+        loop = Loop(node, events, published, watch=watch, notify=notify)
         loop.look()
         ready()
+        notify.status(_status(node))
+        notify.ready()
         loop.run()
+        notify.stopping()
     finally:
         monitor.close()
 
@@ -89,6 +105,10 @@ class Loop:
     node: RunningNode
     events: queue.SimpleQueue[Any]
     published: Callable[[], None]
+    notify: Notify = field(default_factory=Notify)
+    watch: Callable[[], None] = lambda: None
+    watch_s: float = 0.0
+    """When to call it again."""
     touched: bool = False
     """Something has happened that a look may find."""
     mended: int = 0
@@ -110,6 +130,8 @@ class Loop:
         """Until it is asked to stop."""
         while True:
             self.passes()
+            self.notify.status(_status(self.node))
+            self.notify.watchdog()
             try:
                 event = self.events.get(timeout=LOOK_S)
             except queue.Empty:
@@ -127,6 +149,9 @@ class Loop:
         restless = not self.node.glance() or self.touched
         if now_s >= self.look_s or (restless and now_s >= self.not_before_s):
             self.look()
+        if now_s >= self.watch_s:
+            self.watch()
+            self.watch_s = now_s + max(WATCH_S, SHARE * (self.clock() - now_s))
         if self.reading:
             return
         if self.node.source.changed():
@@ -156,6 +181,8 @@ class Loop:
             case _FileRead():
                 self.reading = False
                 self._publish(event.result)
+                self.notify.status(_status(self.node))
+                self.notify.ready()
                 if self.asked_again:
                     self.asked_again = False
                     self._read()
@@ -182,6 +209,7 @@ class Loop:
             self.asked_again = True
             return
         self.reading = True
+        self.notify.reloading()
         try:
             threading.Thread(target=self._read_aside, name="file", daemon=True).start()
         except RuntimeError:  # no thread to be had
@@ -223,3 +251,16 @@ class Loop:
                     f"{role.plan.fingerprint[:12]}, publication {role.published})"
                 )
             self.published()
+
+
+def _status(node: RunningNode) -> str:
+    """What the service manager shows beside the process."""
+    running = ", ".join(
+        f"{role.role} on {role.interface.name}, tables {role.plan.fingerprint[:12]}"
+        for role in node.roles
+    )
+    trouble = next((role.trouble for role in node.roles if role.trouble), None)
+    refused = next((role.refused.sentence for role in node.roles if role.refused), None)
+    if trouble is not None:
+        return f"the host refuses: {trouble}; trying again"
+    return f"file rejected, still running the previous one: {refused}" if refused else running

@@ -87,6 +87,7 @@ class RunningNode:
                     running[part.role] = role
                     found.append(role)
                 # Of all roles first: it is quick, and waits for nobody.
+                ROLES[part.role].refuse(running[part.role].interface)
                 check_servers(self.host, part.plan, running[part.role].interface)
             changes = _changed(((running[part.role], part) for part in parts), read.fingerprint)
         except BaseException:  # Ctrl-C among them: nobody else would clean up

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from remainder.fleet import Part
@@ -19,6 +19,7 @@ from remainder.flow import Address
 from remainder.kernel.host import Host
 from remainder.kernel.neighbours import Neighbour
 from remainder.kernel.netlink import Interface
+from remainder.kernel.own_macs import OwnMacs
 from remainder.kernel.plane import Plane
 from remainder.roles import ROLES
 from remainder.roles.segment import addresses_of
@@ -37,6 +38,8 @@ class Footing:
     """As the program knows it."""
     on_link: Networks = frozenset()
     """The ranges of the segment, as the program knows them."""
+    own_macs: OwnMacs = field(default_factory=OwnMacs)
+    """The other MAC addresses of this machine, as the program knows them."""
     hears: frozenset[bytes] = frozenset()
     """MAC addresses besides its own that the interface takes frames to."""
     neighbours: frozenset[Address] = frozenset()
@@ -51,6 +54,7 @@ class Step(enum.Enum):
     ATTACH = "program"
     PIN = "pins"
     OWN_MAC = "own MAC"
+    OWN_MACS = "other own MACs"
     ON_LINK = "on-link ranges"
     LISTEN = "cluster MAC"
     ASSIGN = "VIPs"
@@ -63,14 +67,18 @@ class Told:
 
     own_mac: bytes
     on_link: Networks = frozenset()
+    own_macs: OwnMacs = field(default_factory=OwnMacs)
 
 
-def wanted(part: Part, interface: Interface, networks: Networks) -> Footing:
+def wanted(
+    part: Part, interface: Interface, networks: Networks, own_macs: OwnMacs | None = None
+) -> Footing:
     """What a part of the file needs on an interface with these ranges."""
     mac = ROLES[part.role].hears(part)
     return Footing(
         own_mac=interface.mac,
         on_link=networks,
+        own_macs=own_macs or OwnMacs(),
         hears=frozenset() if mac is None else frozenset({mac}),
         # A link that is down loses what it is given, and tells when it is up.
         vips=part.plan.vips if part.assign_vips and interface.up else frozenset(),
@@ -94,6 +102,7 @@ def found(  # noqa: PLR0913  (each is a fact of its own)
         pinned=plane is not None and plane.is_pinned,
         own_mac=told.own_mac,
         on_link=told.on_link,
+        own_macs=told.own_macs,
         hears=frozenset({mac} if mac is not None and host.hears(interface, mac) else ()),
         vips=frozenset(host.addresses_on(interface.segment)),
         neighbours=frozenset(neighbour.address for neighbour in known if neighbour.is_kept),
@@ -109,6 +118,8 @@ def mend(wanted: Footing, found: Footing) -> Iterator[tuple[Step, frozenset[Addr
         yield Step.PIN, nobody
     if wanted.own_mac != found.own_mac:
         yield Step.OWN_MAC, nobody
+    if wanted.own_macs != found.own_macs:
+        yield Step.OWN_MACS, nobody
     if wanted.on_link != found.on_link:
         yield Step.ON_LINK, nobody
     if wanted.hears - found.hears:

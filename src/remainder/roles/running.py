@@ -281,7 +281,8 @@ class RunningRole:
 
     def concerns(self, index: int | None) -> bool:
         """Whether what happens to an interface (None: to any) may matter here."""
-        return self.gone or index in (None, self.interface.index, self.interface.segment)
+        here = index in (None, self.interface.index, self.interface.segment)
+        return self.gone or here or index in self.told.own_macs.near
 
     def needs(self, address: Address) -> bool:
         """Whether packets are sent to an address."""

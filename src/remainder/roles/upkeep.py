@@ -8,13 +8,14 @@ Laws: level, not edge; the host's fault never ends a running process.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.netlink import Interface
 from remainder.roles import ROLES, reconcile
-from remainder.roles.reconcile import Step, Told
+from remainder.roles.reconcile import Step
 
 if TYPE_CHECKING:
     from remainder.roles.running import RunningRole
@@ -45,7 +46,8 @@ def tend(role: RunningRole) -> bool:
         return _wait_for_interface(role)
     again = _follow(role, interface)
     networks = frozenset(ROLES[role.role].on_link(role.host, interface))
-    wanted = reconcile.wanted(role.part, interface, networks)
+    own_macs = ROLES[role.role].own_macs(role.host, role.part, interface)
+    wanted = reconcile.wanted(role.part, interface, networks, own_macs)
     known = role.host.neighbours(interface.segment).values()
     for neighbour in known:
         role.neighbour_changed(neighbour)
@@ -61,7 +63,7 @@ def tend(role: RunningRole) -> bool:
         except HostError as error:
             refusals.append(error)
         else:
-            mended.append(said)
+            mended += [said] if said else []
             again = again or step is Step.ATTACH
     if mended:
         role.mended += 1
@@ -140,16 +142,27 @@ def _own_mac(role: RunningRole, wanted: reconcile.Footing, about: Collection[Add
     del about
     if role.plane is not None:
         role.plane.set_own_mac(wanted.own_mac)
-    role.told = Told(wanted.own_mac, role.told.on_link)
+    role.told = replace(role.told, own_mac=wanted.own_mac)
     announce(role)
     return f"now at {wanted.own_mac.hex(':')}"
+
+
+def _own_macs(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
+    del about
+    if role.plane is not None:
+        role.plane.set_own_macs(wanted.own_macs)
+    before, role.told = role.told, replace(role.told, own_macs=wanted.own_macs)
+    if wanted.own_macs.accepted == before.own_macs.accepted:
+        return ""  # a container has come or gone: nothing to tell
+    accepted = ", ".join(mac.hex(":") for mac in wanted.own_macs.accepted)
+    return f"takes VIPs that are sent to {accepted or 'its own MAC address only'}"
 
 
 def _on_link(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     del about
     if role.plane is not None:
         role.plane.set_on_link(wanted.on_link)
-    role.told = Told(role.told.own_mac, wanted.on_link)
+    role.told = replace(role.told, on_link=wanted.on_link)
     ranges = ", ".join(sorted(map(str, wanted.on_link))) or "none"
     return f"ranges of its segment are now {ranges}"
 
@@ -181,6 +194,7 @@ _MENDS: Final[dict[Step, Mend]] = {
     Step.ATTACH: _attach,
     Step.PIN: _pin,
     Step.OWN_MAC: _own_mac,
+    Step.OWN_MACS: _own_macs,
     Step.ON_LINK: _on_link,
     Step.LISTEN: _listen,
     Step.ASSIGN: _assign,

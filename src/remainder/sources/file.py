@@ -7,8 +7,8 @@ omitted if it is unknown.
 
 from __future__ import annotations
 
-import hashlib
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -20,6 +20,7 @@ import tomli
 
 from remainder.config import Config
 from remainder.errors import ConfigError
+from remainder.secrecy import fingerprint_of, stretched, weakness
 from remainder.sources.lines import Place, lines_of
 from remainder.sources.words import EXAMPLES, EXPECTED, SECTIONS
 from remainder.validation import validate
@@ -34,7 +35,8 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.fingerprint = ""  # of the file that was loaded last (SHA-256, hexadecimal)
+        self.fingerprint = ""  # of the file that was loaded last, see secrecy.py
+        self.exposed: str | None = None  # a warning: others can read its secret
         self._followed = [path]
         self._seen: list[tuple[int, ...]] = []
         self._latest: list[tuple[int, ...]] = []
@@ -49,7 +51,11 @@ class Source:
         if config.secret_file is not None:
             self._followed.append(self.path.parent / config.secret_file)
         self._seen = self._look() if len(self._seen) != len(self._followed) else self._seen
-        self.fingerprint = hashlib.sha256(content).hexdigest()
+        if config.secret is not None:
+            stretched(config.secret)  # slow, once; this is read aside, later ones would wait for it
+        stands_in_it = config.secret if config.secret_file is None else None
+        self.fingerprint = fingerprint_of(content, stands_in_it)
+        self.exposed = exposed(self.path, config)
         return config
 
     def changed(self) -> bool:
@@ -81,6 +87,23 @@ def load(path: str | Path) -> Config:
     """
     path = Path(path)
     return _decoded(_content(path), path)
+
+
+def exposed(path: Path, config: Config) -> str | None:
+    """A warning if every user of this host can read the secret of a file; None if not."""
+    if config.secret is None:
+        return None
+    where = path if config.secret_file is None else path.parent / config.secret_file
+    try:
+        whole = where.resolve(strict=True)
+        mode = stat.S_IMODE(whole.stat().st_mode)
+        is_reached = all(folder.stat().st_mode & stat.S_IXOTH for folder in whole.parents)
+    except OSError:
+        return None
+    if not mode & stat.S_IROTH or not is_reached:
+        return None
+    cure = f"chmod o-r {shlex.quote(str(where))}"
+    return f"every user of this host can read the secret in {where} (mode {mode:04o}); run: {cure}"
 
 
 def _content(path: Path) -> bytes:
@@ -131,6 +154,8 @@ def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Config
         config = msgspec.convert(raw, Config, strict=True, dec_hook=decoded)
         if config.secret_file is not None:
             config = _with_secret(config, config.secret_file, folder=folder or Path())
+        elif config.secret is not None:
+            _refuse_guessable(config.secret, "secret")
         validate(config)
     except msgspec.ValidationError as error:
         place, problem = _explain(error, raw)
@@ -176,11 +201,22 @@ def _with_secret(config: Config, secret_file: str, *, folder: Path) -> Config:
             f"e.g. from `openssl rand -hex 16`",
         ) from None
     try:
-        return msgspec.structs.replace(config, secret=secret_of(secret))
+        read = secret_of(secret)
+        _refuse_guessable(read, "secret_file")
+        return msgspec.structs.replace(config, secret=read)
     except ConfigError as error:
         raise ConfigError(
             "secret_file", f"no valid secret in {str(path)!r}: {error.problem}"
         ) from None
+
+
+def _refuse_guessable(secret: bytes, where: str) -> None:
+    why = weakness(secret)
+    if why is not None:
+        raise ConfigError(
+            where,
+            f"secret {why}, so anybody can guess it; generate one with `openssl rand -hex 16`",
+        )
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -33,6 +33,7 @@ from remainder.config import (
 )
 from remainder.flow import PROTOCOLS
 from remainder.forwarding import METHODS
+from remainder.link import INTERFACE_EXPECTED
 from remainder.selection import ALGORITHMS
 
 SECTIONS: Final[Mapping[str, tuple[str, type[msgspec.Struct]]]] = {
@@ -64,7 +65,7 @@ _WEIGHT: Final = "an integer, 0–255"
 _SLOTS: Final = f"a prime, at most {MAX_SLOTS}"
 _SLOT: Final = f"an integer, 0–{MAX_SLOTS - 1}"
 _FRAGMENTS: Final = "'drop' or 'forward'"
-_INTERFACE: Final = "an interface name, 1–15 characters"
+_INTERFACE: Final = INTERFACE_EXPECTED
 _MODE: Final = "'auto', 'native' or 'generic'"
 
 EXPECTED: Final[Mapping[str, str]] = {

@@ -1,7 +1,8 @@
 """Inside a guest: the kernel's programs and the reference model, frame by frame.
 
 The plans of the matrix, and frames that get deep into the rules (tests/recipes.py); the same
-ones on every kernel.  One JSON object, into the file of the first argument.
+ones on every kernel.  One JSON object, into the file of the first argument; a second one says
+how many frames for each row.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ FRAMES: Final = 90
 """For each row: more than a thousand for each role."""
 
 
-def frames(row: Row) -> Iterator[bytes]:
+def frames(row: Row, number: int) -> Iterator[bytes]:
     """Random recipes, the same each time."""
     dice = random.Random(row.name)
     aims = recipes.aims_of(row.plan)
     mac = row.node.cluster_mac if row.role == "member" else row.node.mac
-    for _ in range(FRAMES):
+    for _ in range(number):
         frame = recipes.frame(dice.randbytes(recipes.RECIPE_BYTES), aims, mac)
         if row.role != "sender":
             yield frame
@@ -40,13 +41,14 @@ def frames(row: Row) -> Iterator[bytes]:
 
 def main() -> None:
     """Compare, and count."""
+    number = int(sys.argv[2]) if len(sys.argv) > 2 else FRAMES
     compared: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
     differ: list[str] = []
     for row in rows():
         try:
             with kernel(row.plan, row.node, more=row.more) as running:
-                for frame in frames(row):
+                for frame in frames(row, number):
                     expected, actual = process(row.plan, row.node, frame), running.process(frame)
                     compared[row.role] += 1
                     outcomes[expected.outcome.value] += 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from remainder.change.flow_lists import seen
 from remainder.change.outlook import outlook, outlook_from
-from remainder.change.seen import seen
 from remainder.fleet import tiers_of
 from remainder.flow import parse_flow
 from tests.fleets import cluster, fleet

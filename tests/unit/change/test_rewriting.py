@@ -27,7 +27,7 @@ from tests.unit.change.pairs import server
 
 FILE = """\
 # The shop, edited by hand for years.
-secret = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
+secret = "5ca1ab1e0ddba11c0ffee0ddba11ca75"
 
 [[service]]                     # the web
 name     = "web"

@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remainder.change.flow_lists import seen
 from remainder.change.outlook import outlook
-from remainder.change.seen import seen
 from remainder.change.sessions import Counted
 from remainder.config import Config, EarlierMember, EarlierMembers, Member
 from remainder.flow import Flow, parse_flow
@@ -22,9 +22,10 @@ FOUR = tuple(map(server, range(11, 15)))
 def lives(old: Config, new: Config, flow: Flow) -> bool:
     """Whether a session of a service survives, by the way that its packets take."""
     was = make_plan(old).where(flow).owner
-    planned = make_plan(new).find(flow.dst_ip, flow.dst_port, flow.protocol)
+    plan = make_plan(new)
+    planned = plan.find(flow.dst_ip, flow.dst_port, flow.protocol)
     assert planned is not None
-    for owner in planned.way(flow, new.secret):
+    for owner in planned.way(flow, plan.secret):
         if owner.name == was:
             return True
         nodes = {one.name for one in new.service[0].servers if one.interface}

@@ -23,6 +23,8 @@ VIRTIO = Card("virtio_net", queues=1, most_queues=1)
         (errno.EOPNOTSUPP, VIRTIO, 1500, ("receive offloads", "guest_tso4=off")),
         (errno.EINVAL, VIRTIO, 9000, ("virtio_net", "MTU 9000", "mtu 1500")),
         (errno.EOPNOTSUPP, Card("igb"), 9000, ("igb", "MTU 9000", "multi-buffer")),
+        (errno.EOPNOTSUPP, Card("e1000e"), 9000, ("e1000e", "perhaps at no MTU")),
+        (errno.EOPNOTSUPP, VIRTIO, 9000, ("receive offloads", "guest_tso4=off")),
         (errno.ENOMEM, Card("vmxnet3", 8, 8), 1500, ("8 of 8 queues", "ethtool -L")),
         (errno.EINVAL, Card("igb"), 1500, ("igb says invalid argument",)),
         (errno.EOPNOTSUPP, Card(""), 1500, ("its driver has no native XDP on this kernel",)),
@@ -32,6 +34,23 @@ def test_a_refusal_names_its_reason_and_its_cure(
     number: int, found: Card, mtu: int, words: tuple[str, ...]
 ) -> None:
     sentence = why_not_native(number, found, mtu)
+
+    assert [] == [word for word in words if word not in sentence]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("vlan", ("a VLAN interface",)),
+        ("bond", ("a bond", "802.3ad")),
+        ("bridge", ("a bridge", "use its port")),
+        (None, ("its driver has no native XDP",)),
+    ],
+)
+def test_a_virtual_interface_is_told_where_it_would_be_native(
+    kind: str | None, words: tuple[str, ...]
+) -> None:
+    sentence = why_not_native(errno.EOPNOTSUPP, Card(""), 1500, kind=kind)
 
     assert [] == [word for word in words if word not in sentence]
 

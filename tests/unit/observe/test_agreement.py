@@ -8,9 +8,8 @@ import pytest
 
 from remainder import explain
 from remainder.config import Config, Server
-from remainder.errors import ConfigError
 from remainder.fleet import member_plan
-from remainder.observe.agreement import compare, coverage, difference, read_reports, rebuilt
+from remainder.observe.agreement import compare, coverage, difference, rebuilt
 from remainder.plan import Plan, make_plan
 from tests.fleets import cluster, fleet, service
 
@@ -133,9 +132,3 @@ def test_a_member_that_does_not_run_leaves_a_gap() -> None:
 
     assert not covered.complete
     assert {"r2": 1} == covered.missing
-
-
-@pytest.mark.parametrize("content", [[], {}, {"nodes": [{}]}, {"nodes": 7}, "text", None])
-def test_something_else_than_a_report_is_refused(content: Any) -> None:
-    with pytest.raises(ConfigError, match="status --json"):
-        read_reports("x.json", content)

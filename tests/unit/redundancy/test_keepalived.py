@@ -23,6 +23,7 @@ from remainder.redundancy.keepalived import (
 from tests.fleets import service
 
 LINK = PurePosixPath("/sys/fs/bpf/remainder/lb1/balancer/link")
+CHECK = f"/usr/bin/python3 -I -S /opt/attached.py {LINK}"
 
 
 PAIR = Config(
@@ -46,11 +47,11 @@ global_defs {
     enable_script_security
 }
 
-# Only a node with a data plane may be active.
+# Only a node whose data plane is attached may be active.
 vrrp_script data_plane {
-    script "/usr/bin/test -e /sys/fs/bpf/remainder/lb1/balancer/link"
+    script "/usr/bin/python3 -I -S /opt/attached.py /sys/fs/bpf/remainder/lb1/balancer/link"
     interval 1
-    timeout 1
+    timeout 5
     rise 1
     fall 1
     init_fail
@@ -111,7 +112,7 @@ vrrp_instance remainder_ipv6 {
 
 
 def of(config: Config, node: str = "lb1") -> Standby:
-    return standby(config, node, data_plane=LINK)
+    return standby(config, node, data_plane=LINK, check=CHECK)
 
 
 def test_the_whole_text_for_the_first_balancer() -> None:
@@ -185,7 +186,7 @@ def test_programs_get_the_same() -> None:
     assert ("lb2", 1, 240, "ens3") == tuple(
         said[name] for name in ("node", "place", "priority", "interface")
     )
-    assert str(LINK) == said["data_plane"]
+    assert (str(LINK), CHECK) == (said["data_plane"], said["check"])
 
 
 def one_assigns() -> Config:
@@ -211,8 +212,8 @@ WRONG = {
     ),
     "balancer: found 26 [[balancer]] sections, the maximum with [vrrp] is 25": too_many(),
     "balancer[1].assign_vips: assign_vips is true, but with [vrrp]": one_assigns(),
-    "balancer[0].interface: interface is 'eth 0', which keepalived cannot read": replace(
-        PAIR, balancer=[replace(PAIR.balancer[0], interface="eth 0"), PAIR.balancer[1]]
+    "balancer[0].interface: interface is 'eth#0', which keepalived cannot read": replace(
+        PAIR, balancer=[replace(PAIR.balancer[0], interface="eth#0"), PAIR.balancer[1]]
     ),
     "vrrp.advert_interval_s: advert_interval_s is 0.015, but VRRP counts in hundredths": replace(
         PAIR, vrrp=Vrrp(router_id=51, advert_interval_s=0.015)

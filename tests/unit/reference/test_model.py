@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pytest
@@ -261,6 +261,45 @@ def test_a_table_that_points_at_nobody_is_no_owner() -> None:
     assert Result(Outcome.NO_OWNER, choice=planned.name) == result
 
 
+# --- other MAC addresses of the machine
+
+SECOND: Final = frames.mac(0x2222)
+TWO_CARDS: Final = dataclasses.replace(NODE, strange_macs=[SECOND])
+
+
+def to_second(packet: bytes, **fields: Any) -> bytes:
+    return SECOND + frames.to_balancer(packet, **fields)[6:]
+
+
+@both_families
+def test_a_vip_that_comes_to_another_address_of_the_machine_is_named(version: int) -> None:
+    sent = to_second(web_packet(version))
+
+    assert Result(Outcome.OTHER_OWN_MAC) == process(PLAN, TWO_CARDS, sent)
+    assert Result(Outcome.OTHER_MAC) == process(PLAN, NODE, sent)
+
+
+@both_families
+def test_what_comes_to_another_address_for_others_is_none_of_the_balancers(version: int) -> None:
+    elsewhere = to_second(packet(version, 99, 6, frames.tcp(4321, 80)))
+    cut = to_second(web_packet(version))[: 14 + (19 if version == 4 else 39)]
+    wrong = to_second(web_packet(version, version=5), ethertype=frames.ETHERTYPE[version])
+
+    for frame in (elsewhere, cut, wrong, to_second(web_packet(version), ethertype=frames.ARP)):
+        assert Result(Outcome.OTHER_MAC) == process(PLAN, TWO_CARDS, frame)
+
+
+@both_families
+def test_an_accepted_address_is_as_good_as_the_own_and_stays_on_what_is_sent(version: int) -> None:
+    virtual = bytes.fromhex("00005e000133")
+    node = dataclasses.replace(NODE, accepted_macs=[virtual])
+    own = process(PLAN, node, frames.to_balancer(web_packet(version)))
+    other = process(PLAN, node, virtual + frames.to_balancer(web_packet(version))[6:])
+
+    assert own.frame is not None
+    assert dataclasses.replace(own, frame=own.frame[:6] + virtual + own.frame[12:]) == other
+
+
 # --- whatever the packet
 
 
@@ -272,7 +311,8 @@ def test_a_sent_frame_is_the_old_one_but_for_what_its_outcome_says(case: strateg
         assert (result.frame is not None) == (result.outcome.verdict == "tx")
         if result.frame is not None:
             assert len(frame) == len(result.frame)
-            assert case.node.mac == result.frame[6:12]
+            assert frame[:6] == result.frame[6:12]
+            assert frame[:6] in (case.node.mac, *case.node.accepted_macs)
         if result.outcome in (Outcome.FORWARDED, Outcome.FORWARDED_ERROR):
             assert frames.onward(frame) == (result.frame or b"")[12:]
             assert (result.frame or b"")[:6] in case.node.macs.values()

@@ -306,6 +306,19 @@ def test_an_offload_is_on_again_after_a_start_that_failed(machine: Machine) -> N
     assert ("rx-vlan-hw-parse",) == machine.eth0.offloads
 
 
+@pytest.mark.parametrize("sections", [(web(1), balancer()), (web(1), back(interface="eth0"))])
+def test_an_interface_without_ethernet_is_refused_in_one_sentence(
+    machine: Machine, sections: tuple[str, ...]
+) -> None:
+    machine.eth0.interface = dataclasses.replace(machine.eth0.interface, ethernet=False)
+    machine.write(*sections)
+    with pytest.raises(HostError, match="eth0 carries no Ethernet frames") as refused:
+        machine.start()
+
+    assert "interface-not-ethernet" == refused.value.id
+    assert {} == machine.kernel.planes
+
+
 def test_a_balancer_on_a_macvlan_is_refused_with_the_interface_to_use(machine: Machine) -> None:
     machine.eth0.interface = dataclasses.replace(machine.eth0.interface, kind="macvlan")
     machine.write(web(11), balancer())

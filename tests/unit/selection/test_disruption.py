@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from ipaddress import IPv4Address
 from math import lcm
@@ -151,7 +152,7 @@ def _plan(table: str, key: str, addresses: Mapping[str, str], *, slots: int | No
         slots=slots,
         servers=[Server(name=name, address=address) for name, address in addresses.items()],
     )
-    return make_plan(Config(service=[service]))
+    return make_plan(Config(service=[service], secret=bytes(range(16))))
 
 
 def _addresses(count: int) -> dict[str, str]:
@@ -206,3 +207,24 @@ def test_whoever_knows_the_file_can_aim_at_any_server(table: str) -> None:
     assert set(_addresses(7)) == set(aimed)
     for server, port in aimed.items():
         assert server == plan.where(_from(source, port)).owner
+
+
+def test_with_a_hash_it_cannot_be_computed_but_it_can_be_probed() -> None:
+    """Guessed with another secret: chance.  Tried: for good, until the secret changes."""
+    hashed = "hash(src_ip, src_port, dst_ip, dst_port, protocol)"
+    plan = _plan("modulo", hashed, _addresses(7))
+    real, guessed, renewed = (
+        replace(plan, secret=random.Random(seed).randbytes(16)) for seed in (1, 2, 3)
+    )
+    chance = random.Random(4)
+    flows = [_from(chance.getrandbits(32), chance.randrange(1024, 65536)) for _ in range(7_000)]
+
+    def reaching(one: Plan) -> set[int]:
+        return {at for at, flow in enumerate(flows) if one.where(flow).owner == "s1"}
+
+    computed, probed = reaching(guessed), reaching(real)
+
+    assert abs(len(computed & probed) / len(computed) - 1 / 7) < 0.03
+    assert abs(len(probed) / len(flows) - 1 / 7) < 0.02
+    assert probed == reaching(real)
+    assert abs(len(probed & reaching(renewed)) / len(probed) - 1 / 7) < 0.03

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 SHOP = """\
-secret = "000102030405060708090a0b0c0d0e0f"
+secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"
 
 [[service]]
 name     = "web"
@@ -40,6 +40,15 @@ name      = "lb1"
 interface = "eth0"
 """
 SERVERS = SHOP[SHOP.index("servers  = [") : SHOP.index("[[service]]\nname      =")]
+
+CLUSTER = """\
+[[cluster]]
+name    = "c"
+address = "203.0.113.30"
+key     = "src_ip"
+table   = "modulo"
+members = [ { name = "m1", interface = "eth0" } ]
+"""
 
 MISTAKES: list[tuple[str, str, str]] = [
     (
@@ -210,7 +219,22 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         'interface = "eth0"',
         'interface = "a-very-long-name0"',
-        "shop.toml:34: balancer[0].interface (balancer 'lb1'): interface is 'a-very-long-name0'; expected an interface name, 1–15 characters",
+        "shop.toml:34: balancer[0].interface (balancer 'lb1'): interface is 'a-very-long-name0'; expected an interface name, 1–15 characters without spaces, '/', ':' and '%'",
+    ),
+    (
+        'interface = "eth0"',
+        'interface = "eth0:1"',
+        "shop.toml:34: balancer[0].interface (balancer 'lb1'): interface is 'eth0:1'; expected an interface name, 1–15 characters without spaces, '/', ':' and '%'",
+    ),
+    (
+        'vip      = "203.0.113.10"',
+        'vip      = "fe80::10"',
+        "shop.toml:5: service[0].vip (service 'web'): fe80::10 is a link-local address, which no router forwards to; write a global or unique local one",
+    ),
+    (
+        "[[balancer]]",
+        CLUSTER + 'mac = "01:80:C2:00:00:0e"\n[[balancer]]',
+        "shop.toml:38: cluster[0].mac (cluster 'c'): mac 01:80:c2:00:00:0e is reserved, and no switch passes it on; write one like '03:00:5e:52:4d:44'",
     ),
     (
         'interface = "eth0"',
@@ -403,37 +427,37 @@ MISTAKES: list[tuple[str, str, str]] = [
         "shop.toml:7: service[0].protocol (service 'web'): icmpv6 does not run over IPv4; for 203.0.113.10 write 'icmp'",
     ),
     (
-        'secret = "000102030405060708090a0b0c0d0e0f"',
+        'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"',
         'secret = "0001"',
         "shop.toml:1: secret: secret has 4 hexadecimal digits; expected 32 hexadecimal digits; generate one with `openssl rand -hex 16`",
     ),
     (
-        'secret = "000102030405060708090a0b0c0d0e0f"',
+        'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"',
         'secret = "000102030405060708090a0b0c0d0e0g"',
         "shop.toml:1: secret: secret has 32 characters; expected 32 hexadecimal digits; generate one with `openssl rand -hex 16`",
     ),
     (
-        'secret = "000102030405060708090a0b0c0d0e0f"',
+        'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"',
         "secret = 17",
         "shop.toml:1: secret: secret is not text; expected 32 hexadecimal digits in quotes",
     ),
     (
-        'secret = "000102030405060708090a0b0c0d0e0f"',
-        'secret = "000102030405060708090a0b0c0d0e0f"\nsecret_file = "secret"',
+        'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"',
+        'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"\nsecret_file = "secret"',
         "shop.toml:2: secret_file: the file has both secret and secret_file; remove one",
     ),
     (
-        'secret = "000102030405060708090a0b0c0d0e0f"\n',
+        'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"\n',
         "",
         "shop.toml:20: service[1].key (service 'dns'): 'hash(src_ip, dst_ip)' is a hash and needs a secret; add secret = \"…\" (32 hexadecimal digits, `openssl rand -hex 16`) or secret_file = \"…\" at the top of the file",
     ),
     (
-        'secret = "000102030405060708090a0b0c0d0e0f"',
+        'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"',
         'secret_file = "nowhere"',
         "shop.toml:1: secret_file: cannot read 'nowhere' (No such file or directory); put 32 hexadecimal digits there, e.g. from `openssl rand -hex 16`",
     ),
     (
-        'secret = "000102030405060708090a0b0c0d0e0f"',
+        'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"',
         'secret_file = "\\u0000"',
         "shop.toml:1: secret_file: cannot read '\\x00' (null byte in the path); put 32 hexadecimal digits there, e.g. from `openssl rand -hex 16`",
     ),
@@ -442,12 +466,12 @@ MISTAKES: list[tuple[str, str, str]] = [
         'interface = "eth0"\n[[balancer]]\nname = "lb1"\ninterface = "eth1"\n',
         "shop.toml:36: balancer[1].name: duplicate name 'lb1'; names must be unique within the list",
     ),
-    (SHOP, "", "shop.toml: no [[service]] and no [[cluster]]; add one"),
-    (SHOP, "# nothing\n", "shop.toml: no [[service]] and no [[cluster]]; add one"),
+    (SHOP, "", "shop.toml: no [[service]], [[cluster]] or [[return_path]]; add one"),
+    (SHOP, "# nothing\n", "shop.toml: no [[service]], [[cluster]] or [[return_path]]; add one"),
     (
         SHOP,
         "service = []\n",
-        "shop.toml: no [[service]] and no [[cluster]]; add one",
+        "shop.toml: no [[service]], [[cluster]] or [[return_path]]; add one",
     ),
     (
         SHOP,

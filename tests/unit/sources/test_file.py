@@ -13,7 +13,7 @@ from remainder.errors import ConfigError
 from remainder.sources.file import MAX_BYTES, Source, load, loads
 from tests.unit.sources.mistakes import SHOP
 
-SECRET = 'secret = "000102030405060708090a0b0c0d0e0f"'
+SECRET = 'secret = "8f1d0c5ab3e27946d1f0a86e35bc9247"'
 
 
 def test_a_file_is_named_by_its_path(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_an_empty_file_is_told_what_to_add(tmp_path: Path, content: bytes) -> No
     with pytest.raises(ConfigError) as caught:
         load(path)
 
-    assert f"{path}: no [[service]] and no [[cluster]]; add one" == str(caught.value)
+    assert f"{path}: no [[service]], [[cluster]] or [[return_path]]; add one" == str(caught.value)
 
 
 def test_the_mark_that_windows_editors_put_first_does_not_matter(tmp_path: Path) -> None:
@@ -87,13 +87,13 @@ def test_the_mark_that_windows_editors_put_first_does_not_matter(tmp_path: Path)
 @pytest.mark.parametrize("path_of", [str, lambda path: Path(path).name])
 def test_a_secret_may_stand_in_a_file_beside(tmp_path: Path, path_of: type[str]) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("000102030405060708090a0b0c0d0e0f\n", encoding="utf-8")
+    secret.write_text("8f1d0c5ab3e27946d1f0a86e35bc9247\n", encoding="utf-8")
     path = tmp_path / "shop.toml"
     path.write_text(
         SHOP.replace(SECRET, f'secret_file = "{path_of(str(secret))}"'), encoding="utf-8"
     )
 
-    assert bytes(range(16)) == load(path).secret
+    assert bytes.fromhex("8f1d0c5ab3e27946d1f0a86e35bc9247") == load(path).secret
 
 
 @pytest.mark.parametrize(

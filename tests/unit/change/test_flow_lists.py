@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from remainder.change.seen import read_flows
+from remainder.change.flow_lists import read_flows
 from remainder.errors import ConfigError
 from remainder.flow import Flow, parse_flow
 
