@@ -68,6 +68,10 @@ CLUSTER_MAC: Final = "03:00:5e:52:4d:44"
 
 _Vip = Annotated[Vip, Meta(description="an IPv4 or IPv6 address")]
 _Interface = Annotated[InterfaceName, Meta(description="interface on which packets arrive")]
+Vlan = Annotated[
+    int,
+    Meta(ge=1, le=4094, description="VLAN whose tagged frames are taken; default: untagged ones"),
+]
 
 
 class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,6 +148,7 @@ class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc
         bool,
         Meta(description="put the VIPs on the interface while running, so ARP and ND are answered"),
     ] = False
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, _ATTACHED)
@@ -169,6 +174,7 @@ class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     weight: Weight = 1
     slot: Slot | None = None
     mode: Mode = "auto"
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, _ATTACHED)
@@ -249,6 +255,7 @@ class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
     name: Name
     interface: Annotated[InterfaceName, Meta(description="interface on which packets leave")]
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, _ATTACHED)

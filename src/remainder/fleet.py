@@ -31,6 +31,8 @@ class Part:
     cluster_mac: bytes | None = None
     beside: tuple[str, ...] = ()
     """The other balancers of the file, which may hold the VIPs too."""
+    vlan: int | None = None
+    """The VLAN whose tag its frames carry; None: they carry none."""
 
 
 def parts_of(config: Config, node: str) -> list[Part]:
@@ -78,6 +80,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
                 mode=balancer.mode,
                 assign_vips=balancer.assign_vips,
                 beside=tuple(other.name for other in config.balancer if other != balancer),
+                vlan=balancer.vlan,
                 plan=make_plan(config),
             )
     clusters = [
@@ -89,6 +92,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
             role="member",
             interface=member.interface,
             mode=member.mode,
+            vlan=member.vlan,
             plan=member_plan(config, clusters, node=node),
             cluster_mac=clusters[0].mac,
         )
@@ -97,7 +101,12 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
     ]
     if paths:
         sender = next(sender for sender in paths[0].senders if sender.name == node)
-        yield Part(role="sender", interface=sender.interface, plan=return_plan(config, paths))
+        yield Part(
+            role="sender",
+            interface=sender.interface,
+            vlan=sender.vlan,
+            plan=return_plan(config, paths),
+        )
     server = server_of(config, node)
     plan = server_plan(config, node)
     if server is not None and plan.choices:

@@ -23,6 +23,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "run-folder-unsafe": "somebody else could write to the folder of state files",
     "interface-not-given": "neither the file nor --interface names an interface",
     "interface-missing": "this host has no such interface",
+    "vlan-missing": "this host has no interface of the file's VLAN",
     "interface-not-ethernet": "the interface's frames have no MAC addresses, as of tun0 and lo",
     "xdp-in-use": "another XDP program is attached to the interface",
     "native-xdp-refused": "--mode native, but the driver cannot do it",

@@ -106,7 +106,7 @@ def show_selection(
             sessions += udp_exchanges(
                 scene.clients, scene.echo(version), sources=sources, flows=udp // share
             )
-        time.sleep(SETTLE_S)  # the last acknowledgements are still on their way
+        time.sleep(patient(SETTLE_S))  # the last acknowledgements are still on their way
         after = _counted(scene)
         seen = sessions_at(witnesses.values())
     ours = {session.flow: seen.get(session.flow, {}) for session in sessions}
@@ -182,7 +182,7 @@ def _under_sessions(scene: Cluster, path: Path, change: Callable[[], object], he
             for version in scene.versions
         ]
         change()
-        time.sleep(4 * ASK_S)  # each asks at least twice more
+        time.sleep(patient(4 * ASK_S))  # each asks at least twice more
         with ThreadPoolExecutor() as pool:
             sessions = [
                 session

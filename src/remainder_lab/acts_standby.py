@@ -21,6 +21,7 @@ from remainder.errors import HostError
 from remainder.kernel import libbpf, pins
 from remainder.observe.report import report
 from remainder_lab.heartbeat import Heartbeat
+from remainder_lab.patience import patient
 from remainder_lab.standby_pair import StandbyPair
 from remainder_lab.traffic import HeldSessions, Session, hold_sessions
 
@@ -102,7 +103,7 @@ class Phase:
     """IP version → how long the VIP was away."""
 
     forwarded: Mapping[str, int]
-    """Balancer → packets it forwarded in half a second once things had settled."""
+    """Balancer → packets it forwarded once settled: in half a second, longer on slow machines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,9 +183,9 @@ def _held(scene: StandbyPair, version: int) -> HeldSessions:
 
 
 def _phase(scene: StandbyPair, heartbeat: Heartbeat, begun_s: float) -> Phase:
-    time.sleep(SETTLE_S)
+    time.sleep(patient(SETTLE_S))
     settled = _forwarded(scene)
-    time.sleep(WATCH_S)
+    time.sleep(patient(WATCH_S))
     forwarded = {name: count - settled[name] for name, count in _forwarded(scene).items()}
     return Phase(
         interruptions_s=heartbeat.interruptions_s(begun_s, time.monotonic()), forwarded=forwarded

@@ -20,6 +20,7 @@ from typing import Final, Self
 
 from remainder.flow import parse_endpoint
 from remainder_lab.host import Host
+from remainder_lab.patience import patient
 
 INTERVAL_S: Final = 0.005
 ECHO_S: Final = 0.2
@@ -63,12 +64,12 @@ class Heartbeat:
 
         0 if every datagram was answered, infinite if it had no end.  Waits for late echoes.
         """
-        time.sleep(max(0.0, ended_s + ECHO_S - time.monotonic()))
+        time.sleep(max(0.0, ended_s + patient(ECHO_S) - time.monotonic()))
         return {version: self._longest_s(version, begun_s, ended_s) for version in self._targets}
 
     def _longest_s(self, version: int, begun_s: float, ended_s: float) -> float:
         numbers = sorted(self._answered[version])
-        if not numbers or self._sent_s[numbers[-1]] < ended_s - ECHO_S:
+        if not numbers or self._sent_s[numbers[-1]] < ended_s - patient(ECHO_S):
             return math.inf
         return max(
             (

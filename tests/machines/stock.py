@@ -112,6 +112,9 @@ def _copy_tree(tree: Path) -> None:
         ("git", "ls-files", "-z"), cwd=ROOT, capture_output=True, check=True
     ).stdout.decode()
     home.mkdir(parents=True, exist_ok=True)
+    for old in home.iterdir():  # a file that is no more would be found by tests
+        if old.name != ".venv":
+            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
     for name in listed.split("\0"):
         source, target = ROOT / name, home / name
         if not name or not os.path.lexists(source):

@@ -16,6 +16,9 @@ from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
 from remainder.kernel import netlink, refusal
+from remainder.kernel.links import links
+from remainder.kernel.netlink import Interface
+from remainder.kernel.segment import on_vlan
 from remainder.observe import state
 
 Trial = tuple[str, Callable[[], str]]
@@ -23,12 +26,12 @@ Trial = tuple[str, Callable[[], str]]
 
 def trials(part: Part, interface: str, surveyor: Surveyor | None = None) -> list[Trial]:
     """Each requirement of a part on an interface, with its trial; just one if it is missing."""
-    there = (f"interface {interface}", lambda: _interface(interface))
+    there = (f"interface {interface}", lambda: _interface(part, interface))
     try:
-        found = netlink.interface(interface)
+        found = _segment(part, interface)
     except HostError:  # the first trial reports it; the others would repeat it
         return [there]
-    on_segment = [("servers on the segment", lambda: _servers(part, interface))]
+    on_segment = [("servers on the segment", lambda: _servers(part, found))]
     asked = surveyed(
         part, cache(lambda: (surveyor or LinuxSurveyor()).survey(part, found, foreign=True))
     )
@@ -103,9 +106,18 @@ def _addresses(part: Part) -> set[Address]:
     return {address for _, _, address in part.plan.reached}
 
 
-def _interface(name: str) -> str:
+def _segment(part: Part, name: str) -> Interface:
+    """The interface on which servers are looked for: the same, or that of the part's VLAN."""
+    found = netlink.interface(name)
+    if part.vlan is None:
+        return found
+    return netlink.interface_at(on_vlan(links(), found, part.vlan).segment)
+
+
+def _interface(part: Part, name: str) -> str:
     found = netlink.interface(name)
     refusal.refuse_without_ethernet(found)
+    _segment(part, name)
     noted = [state.read(node, role) for node, role in state.running()]
     ours = {item.interface for item in noted if item is not None}
     if found.xdp_program is not None and name not in ours:
@@ -121,12 +133,11 @@ def _interface(name: str) -> str:
     return f"MAC {found.mac.hex(':')}, MTU {found.mtu}, up{attached}"
 
 
-def _servers(part: Part, interface: str) -> str:
-    index = netlink.interface(interface).segment
+def _servers(part: Part, found: Interface) -> str:
     names: dict[Address, str] = {}
     for _, name, address in part.plan.reached:
         names.setdefault(address, name)
-    refused = netlink.off_link(names, index)
+    refused = netlink.off_link(names, found.segment)
     if refused is not None:
         address, reason = refused
         raise HostError(f"{names[address]}: {reason}")

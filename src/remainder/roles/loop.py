@@ -118,6 +118,8 @@ class Loop:
     not_before_s: float = 0.0
     pass_s: float = 0.0
     reading: bool = False
+    asked: bool = False
+    """A reload was asked for, whether the file has changed or not."""
     asked_again: bool = False
     """SIGHUP came while the file was being read."""
     refused: Read | None = None
@@ -177,14 +179,17 @@ class Loop:
             case Request.STOP:
                 return Request.STOP
             case Request.RELOAD:
+                self.asked = self.asked or not self.reading
                 self._read()
             case _FileRead():
                 self.reading = False
-                self._publish(event.result)
+                if self.asked or not self._is_known(event.result):
+                    self._publish(event.result)
+                self.asked = False
                 self.notify.status(_status(self.node))
                 self.notify.ready()
                 if self.asked_again:
-                    self.asked_again = False
+                    self.asked_again, self.asked = False, True
                     self._read()
             case Learned():
                 self._learn(event)
@@ -203,6 +208,11 @@ class Loop:
                 self.touched = self.touched or role.needs(event.neighbour.address)
             else:
                 role.neighbour_changed(event.neighbour)
+
+    def _is_known(self, read: Read | Exception) -> bool:
+        """Whether a file was only touched, and is what runs."""
+        refused = self.refused is not None or any(role.refused for role in self.node.roles)
+        return isinstance(read, Read) and read.is_same and not refused
 
     def _read(self) -> None:
         if self.reading:

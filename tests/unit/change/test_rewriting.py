@@ -27,7 +27,7 @@ from tests.unit.change.pairs import server
 
 FILE = """\
 # The shop, edited by hand for years.
-secret = "5ca1ab1e0ddba11c0ffee0ddba11ca75"
+secret = "3b9f04d27ac85e61b0d7f2496ce81a53"
 
 [[service]]                     # the web
 name     = "web"
