@@ -11,7 +11,7 @@ from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.fake_planes import FakePlane, FakePlanes, FakePrepared
 from remainder.plan import Role
-from tests.unit.roles.machine import Machine, back, balancer, web
+from tests.unit.roles.machine import MACS, Machine, back, balancer, web
 from tests.unit.roles.test_upkeep import (
     ASSIGNED,
     S11,
@@ -162,3 +162,12 @@ def test_what_is_wrong_with_a_file_that_the_host_refuses_is_not_told_at_each_att
     machine.kernel.fail.clear()
     node.reload()
     assert ["192.0.2.30" in line for line in machine.warned] == [True]
+
+
+def test_a_stop_does_not_hand_over_to_a_server_that_answers_for_the_vip(machine: Machine) -> None:
+    node = started(machine)
+    machine.kernel.beside[VIP] = MACS[S11]
+    machine.eth0.announced.clear()
+    node.stop()
+
+    assert [] == machine.eth0.announced
