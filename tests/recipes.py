@@ -158,7 +158,8 @@ class _Envelope:
     dst: bytes | None = None
     """another destination than the balancer"""
     src: bytes = build.ROUTER
-    vlans: tuple[tuple[int, int], ...] = ()
+    vlans: tuple[tuple[int, int], ...] | None = None
+    """others than the balancer's own VLAN"""
     ethertype: int | None = None
     """another one than the packet's"""
 
@@ -169,9 +170,12 @@ THIRD_MAC: Final = build.mac(0x3333)
 
 _ENVELOPES: Final = [
     *[_Envelope()] * 70,
-    *[_Envelope(vlans=((build.VLAN, 5),))] * 8,
-    *[_Envelope(vlans=((build.SERVICE_VLAN, 7), (build.VLAN, 0xE005)))] * 8,
-    *[_Envelope(vlans=((build.VLAN, 5), (build.VLAN, 6), (build.VLAN, 7)))] * 2,
+    *[_Envelope(vlans=((build.VLAN, tag),)) for tag in (5, 0x1005, 0x0F05, 0xEF05, 0x0500, 4)],
+    *[_Envelope(vlans=((build.VLAN, tag),)) for tag in (0, 0xE000, 0x1000)],
+    *[_Envelope(vlans=((kind, 5), (build.VLAN, 5))) for kind in (build.VLAN, build.SERVICE_VLAN)],
+    *[_Envelope(vlans=((build.VLAN, tag), (build.SERVICE_VLAN, 5))) for tag in (0, 5)],
+    _Envelope(vlans=((build.VLAN, 0), (build.VLAN, 5))),
+    _Envelope(vlans=((build.SERVICE_VLAN, 5),)),
     *(_Envelope(ethertype=kind) for kind in (build.ARP, build.IPV4, build.IPV6, build.VLAN)),
     *(_Envelope(dst=mac) for mac in (b"\xff" * 6, bytes.fromhex("01005e000001"), build.ROUTER)),
     *[_Envelope(src=b"\xff" * 6)] * 3,
@@ -181,17 +185,20 @@ _ENVELOPES: Final = [
 ]
 
 
-def frame(recipe: bytes, aims: Sequence[Sequence[Aim]], mac: bytes) -> bytes:
+def frame(
+    recipe: bytes, aims: Sequence[Sequence[Aim]], mac: bytes, *, vlan: int | None = None
+) -> bytes:
     """A frame of 14 to 3,500 bytes for the balancer that has ``mac``; most are to a VIP."""
     dice = Dice(recipe)
     aim = dice.pick(dice.pick(aims))
     packet = dice.pick(_KINDS)(dice, aim, _source(dice, aim.address.version))
     envelope = dice.pick(_ENVELOPES)
+    own = () if vlan is None else ((build.VLAN, vlan),)
     whole = build.ethernet(
         envelope.dst or mac,
         envelope.src,
         ethertype=envelope.ethertype or build.ETHERTYPE[aim.address.version],
-        vlans=envelope.vlans,
+        vlans=own if envelope.vlans is None else envelope.vlans,
         payload=packet,
     )
     return dice.pick(_DAMAGES)(dice, whole)[:MOST_BYTES]

@@ -21,6 +21,8 @@ ASKER_MAC: Final = bytes.fromhex("02000000b001")
 ASKERS: Final = [ip_address(text) for text in ("2001:db8::63", "::", "2001:db8::", "::63")]
 """Of their halves none, both, and each is empty."""
 
+TAGS: Final = [bytes.fromhex(tag) for tag in ("", "81000000", "8100e000", "81000005", "88a80005")]
+
 SHORTEST: Final = {b"\x08\x00": 34, b"\x86\xdd": 54}
 """The kernel's test facility refuses shorter frames to a program behind the stack."""
 
@@ -52,7 +54,7 @@ def member_cases(draw: st.DrawFn) -> Case:
     config = Config(cluster=clusters, secret=case.config.secret)
     name = draw(st.sampled_from([member.name for item in clusters for member in item.members]))
     plan = member_plan(config, clusters, node=name)
-    node = Node(mac=OWN_MAC, macs={}, cluster_mac=case.node.mac)
+    node = Node(mac=OWN_MAC, macs={}, cluster_mac=case.node.mac, vlan=case.node.vlan)
     asking = draw(st.lists(questions(plan, node), max_size=8))
     return Case(config, plan, node, [*case.frames, *asking])
 
@@ -78,6 +80,8 @@ def questions(draw: st.DrawFn, plan: Plan, node: Node) -> bytes:
     unspecified = type(vip)(0)
     target = draw(st.sampled_from([*sorted(plan.vips, key=str), strange, unspecified]))
     frame = bytearray(_arp(target) if target.version == 4 else _solicitation(target, draw))
+    own = b"" if node.vlan is None else struct.pack("!HH", 0x8100, 0xE000 | node.vlan)
+    frame[12:12] = draw(st.sampled_from([own, own, own, own, *TAGS]))
     match draw(st.integers(0, 5)):
         case 0:
             at = draw(st.integers(0, len(frame) - 1))
@@ -130,20 +134,21 @@ def sender_cases(draw: st.DrawFn) -> Case:
     node = Node(
         mac=OWN_MAC,
         macs=case.node.macs,
+        vlan=case.node.vlan,
         on_link=[ip_network(text) for text in draw(st.sets(st.sampled_from(networks)))],
     )
     frames = [
-        turned(frame) if draw(st.integers(0, 9)) else frame
+        turned(frame, node.vlan) if draw(st.integers(0, 9)) else frame
         for frame in case.frames
         if len(frame) >= SHORTEST.get(frame[12:14], 15)
     ]
     return Case(config, return_plan(config, [path]), node, frames)
 
 
-def turned(frame: bytes) -> bytes:
+def turned(frame: bytes, vlan: int | None = None) -> bytes:
     """The frame that goes the other way, as far as it can be told; checksums stay as they are."""
     try:
-        version, at = ethernet(frame)
+        version, at = ethernet(frame, vlan)
     except DecidedError:
         return frame
     size = 4 if version == 4 else 16

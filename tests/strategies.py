@@ -182,15 +182,20 @@ def nodes(plan: Plan) -> st.SearchStrategy[Node]:
     macs = {address: build.mac(0x100 + number) for number, address in enumerate(servers)}
     some = st.lists(st.sampled_from(servers), min_size=1, max_size=3)
     return st.builds(
-        lambda missing, others: Node(
+        lambda missing, others, vlan: Node(
             mac=build.BALANCER,
+            vlan=vlan,
             macs={address: mac for address, mac in macs.items() if address not in missing},
             **others,
         ),
         st.one_of(st.just([]), st.just([]), some),
         st.sampled_from(OTHER_MACS),
+        st.sampled_from(VLANS),
     )
 
+
+VLANS: Final = (None, None, None, 5, 0xF05)
+"""Of the balancer: most often none; the low byte of the last two is alike."""
 
 OTHER_MACS: Final[Sequence[dict[str, list[bytes]]]] = (
     {},
@@ -215,7 +220,7 @@ _recipes = st.binary(min_size=recipes.RECIPE_BYTES, max_size=recipes.RECIPE_BYTE
 def frames(plan: Plan, node: Node) -> st.SearchStrategy[bytes]:
     """Frames of 14 to 3,500 bytes; most are to a VIP, and get past the first rules."""
     aims = recipes.aims_of(plan)
-    return _recipes.map(lambda recipe: recipes.frame(recipe, aims, node.mac))
+    return _recipes.map(lambda recipe: recipes.frame(recipe, aims, node.mac, vlan=node.vlan))
 
 
 def short_frames() -> st.SearchStrategy[bytes]:

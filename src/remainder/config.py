@@ -72,6 +72,10 @@ Fragments = Annotated[
 ]
 Weight = Annotated[int, Meta(ge=0, le=255, description="share of slots; 0 means none")]
 _Interface = Annotated[InterfaceName, Meta(description="interface on which packets arrive")]
+Vlan = Annotated[
+    int,
+    Meta(ge=1, le=4094, description="VLAN whose tagged frames are taken; default: untagged ones"),
+]
 Mode = Annotated[
     Literal["auto", "native", "generic"],
     Meta(description="XDP mode; auto: native if the driver supports it, otherwise generic"),
@@ -161,6 +165,7 @@ class Balancer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc
         bool,
         Meta(description="put the VIPs on the interface while running, so ARP and ND are answered"),
     ] = False
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, _ATTACHED)
@@ -185,6 +190,7 @@ class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     interface: _Interface
     weight: Weight = 1
     mode: Mode = "auto"
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, _ATTACHED)
@@ -254,6 +260,7 @@ class Sender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
     name: Name
     interface: Annotated[InterfaceName, Meta(description="interface on which packets leave")]
+    vlan: Vlan | None = None
 
     def __post_init__(self) -> None:
         settle(self, _ATTACHED)

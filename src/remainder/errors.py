@@ -20,6 +20,9 @@ class RemainderError(Exception):
     id: str | None = None
     """a key of ``messages.MESSAGES``; None for most errors, whose sentence says it all"""
 
+    several_lines: bool = False
+    """lines that a process said follow the sentence, as in the lab; else it is one line"""
+
     def __init__(self, *arguments: object, id: str | None = None) -> None:
         self.id = id
         super().__init__(*arguments)

@@ -15,6 +15,7 @@ from remainder.choice import cluster_choices, return_choices
 from remainder.config import Cluster, Config, ReturnPath
 from remainder.errors import ConfigError
 from remainder.plan import Plan, Role, make_plan, plan_choice
+from remainder.selection.salt import salted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,10 @@ class Part:
     mode: str = "auto"
     assign_vips: bool = False
     cluster_mac: bytes | None = None
+    beside: tuple[str, ...] = ()
+    """The other balancers of the file, which may hold the VIPs too."""
+    vlan: int | None = None
+    """The VLAN whose tag its frames carry; None: they carry none."""
 
 
 def parts_of(config: Config, node: str) -> list[Part]:
@@ -63,6 +68,8 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
                 interface=balancer.interface,
                 mode=balancer.mode,
                 assign_vips=balancer.assign_vips,
+                beside=tuple(other.name for other in config.balancer if other != balancer),
+                vlan=balancer.vlan,
                 plan=make_plan(config),
             )
     clusters = [
@@ -74,6 +81,7 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
             role="member",
             interface=member.interface,
             mode=member.mode,
+            vlan=member.vlan,
             plan=member_plan(config, clusters, node=node),
             cluster_mac=clusters[0].mac,
         )
@@ -82,7 +90,12 @@ def _parts(config: Config, node: str) -> Iterator[Part]:
     ]
     if paths:
         sender = next(sender for sender in paths[0].senders if sender.name == node)
-        yield Part(role="sender", interface=sender.interface, plan=return_plan(config, paths))
+        yield Part(
+            role="sender",
+            interface=sender.interface,
+            vlan=sender.vlan,
+            plan=return_plan(config, paths),
+        )
 
 
 def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = None) -> Plan:
@@ -91,7 +104,7 @@ def member_plan(config: Config, clusters: list[Cluster], *, node: str | None = N
         choices=tuple(
             plan_choice(choice) for cluster in clusters for choice in cluster_choices(cluster)
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "routers"),
         role="member",
         node=node,
     )
@@ -103,7 +116,7 @@ def return_plan(config: Config, paths: list[ReturnPath]) -> Plan:
         choices=tuple(
             plan_choice(choice) for path in paths for choice in return_choices(path, config.service)
         ),
-        secret=config.secret,
+        secret=salted(config.secret, "routers"),
         role="sender",
     )
 

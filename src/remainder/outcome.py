@@ -132,3 +132,8 @@ class Outcome(enum.StrEnum):
         "pass",
         "Never normal: a frame for a VIP, sent to a MAC address of another interface here.",
     )
+    OTHER_VLAN = (
+        "other_vlan",
+        "pass",
+        "Normal on a trunk: a frame of another VLAN than the file's, left alone.",
+    )

@@ -24,6 +24,7 @@ from remainder.flow import ICMP, ICMPV6, Address, Flow, address_of
 from remainder.secrecy import stretched
 from remainder.selection import Table
 from remainder.selection.key import Key
+from remainder.selection.salt import salted
 from remainder.validation import validate
 
 Role = Literal["balancer", "member", "sender"]
@@ -93,6 +94,7 @@ class Plan:
 
     choices: tuple[PlannedChoice, ...]
     secret: bytes | None = None
+    """Of its tier, see selection/salt.py."""
     role: Role = "balancer"
     node: str | None = None
     """For a member: its own name, so the owner with this name is itself."""
@@ -199,7 +201,7 @@ def make_plan(config: Config) -> Plan:
     validate(config)
     return Plan(
         choices=tuple(plan_choice(choice_of(service)) for service in config.service),
-        secret=config.secret,
+        secret=salted(config.secret, "services"),
     )
 
 

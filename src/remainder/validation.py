@@ -117,16 +117,18 @@ def _validate_cluster(where: str, cluster: Cluster, config: Config) -> int:
 def _same_place(where: str, member: Member, other: Cluster) -> None:
     """A node is a member on one interface, in one mode, whatever the cluster."""
     for again in other.members:
-        if again.name == member.name and (again.interface, again.mode) != (
-            member.interface,
-            member.mode,
-        ):
+        if again.name == member.name and _place(again) != _place(member):
             raise ConfigError(
                 where,
-                f"{member.name!r} is on {member.interface} ({member.mode}) here and on "
-                f"{again.interface} ({again.mode}) in cluster {other.name!r}; "
-                f"use the same in both",
+                f"{member.name!r} is on {_place(member)} here and on {_place(again)} in cluster "
+                f"{other.name!r}; use the same in both",
             )
+
+
+def _place(member: Member) -> str:
+    """Interface, mode and VLAN, as a member has them."""
+    vlan = "" if member.vlan is None else f", VLAN {member.vlan}"
+    return f"{member.interface} ({member.mode}{vlan})"
 
 
 def _validate_return_path(where: str, path: ReturnPath, config: Config) -> int:

@@ -18,7 +18,7 @@ from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS, Address, Flow
 from remainder.forwarding import METHODS
 from remainder.plan import Plan, PlannedChoice, make_plan
-from remainder_bench.packets import CLIENT, PACKETS, STRANGER, ack, template_of
+from remainder_bench.packets import CLIENT, PACKETS, STRANGER, ack, template_of, vlan_of
 from remainder_bench.stopwatch import EVERY_PACKET_NEW, Template
 
 FLOWS: Final[Mapping[str, int]] = {
@@ -90,6 +90,11 @@ class Subject:
     plan: Plan
     template: Template
     flows: int
+
+    @property
+    def vlan(self) -> int | None:
+        """The VLAN whose tag the packet has."""
+        return vlan_of(self.template.frame)
 
 
 def default() -> list[Case]:

@@ -152,26 +152,29 @@ def _other_verdict(verdict: str, trial: Trial) -> str:
 def trials_of(subjects: Sequence[Subject]) -> Iterator[list[Trial]]:
     """The shipped program as loaded for each plan, with its packets."""
     with ExitStack() as stack:
-        loaded: dict[int, list[Copy]] = {}
+        loaded: dict[tuple[int, int | None], list[Copy]] = {}
         for subject in subjects:
-            if id(subject.plan) not in loaded:
-                programs = [load(subject.plan) for _ in range(COPIES)]
+            if (id(subject.plan), subject.vlan) not in loaded:
+                programs = [load(subject.plan, vlan=subject.vlan) for _ in range(COPIES)]
                 for program in programs:
                     stack.callback(program.close)
-                loaded[id(subject.plan)] = [_copy(program) for program in programs]
-        yield [_trial(subject, loaded[id(subject.plan)]) for subject in subjects]
+                loaded[id(subject.plan), subject.vlan] = [_copy(program) for program in programs]
+        yield [_trial(subject, loaded[id(subject.plan), subject.vlan]) for subject in subjects]
 
 
-def load(plan: Plan, *, macs: Mapping[Address, bytes] | None = None) -> Dataplane:
-    """The program as it runs for a file; attached to nothing.
+def load(
+    plan: Plan, *, macs: Mapping[Address, bytes] | None = None, vlan: int | None = None
+) -> Dataplane:
+    """The program as it runs for a file, on a VLAN if one is given; attached to nothing.
 
     Where no MAC addresses of servers are given, they are made up; that of the host is always.
     """
     capacity = image.capacity_for(plan)
-    loaded = dataplane.load(capacity, image.features_of(plan))
+    loaded = dataplane.load(capacity, dataplane.features_for(plan, mtu=0, vlan=vlan))
     numbers, _ = image.allocate_counters(plan, {})
     tables = loaded.tables()
     tables.set_own_mac(OWN_MAC)
+    tables.set_vlan(vlan)
     known = made_up_macs(plan) if macs is None else macs
     tables.publish(image.image_of(plan, capacity, counters=numbers, macs=known))
     return loaded
@@ -190,7 +193,7 @@ def _copy(loaded: Dataplane) -> Copy:
 
 def _trial(subject: Subject, copies: Sequence[Copy]) -> Trial:
     frame = subject.template.frame
-    node = Node(mac=OWN_MAC, macs=made_up_macs(subject.plan))
+    node = Node(mac=OWN_MAC, macs=made_up_macs(subject.plan), vlan=subject.vlan)
     result = process(subject.plan, node, frame)
     return Trial(
         name=subject.name,

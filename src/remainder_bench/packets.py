@@ -64,6 +64,11 @@ def tagged(flow: Flow) -> bytes:
     return frame[:12] + struct.pack("!HH", 0x8100, 7) + frame[12:]
 
 
+def vlan_of(frame: bytes) -> int | None:
+    """The VLAN of a frame that ``tagged`` made; None of the others."""
+    return frame[15] if frame[12:14] == b"\x81\x00" else None
+
+
 def error(flow: Flow) -> bytes:
     """An ICMP error of a router on the way, that quotes the server's answer to this flow."""
     answer = plain(flow.reversed())

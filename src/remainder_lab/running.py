@@ -29,6 +29,12 @@ LOOK_S: Final = 0.01
 KEPT_LINES: Final = 25_000
 
 
+class ProcessError(HostError):
+    """A started process did not do what was awaited; what it said follows."""
+
+    several_lines = True
+
+
 class Running:
     """A started process, and the lines it has said on stdout and stderr together."""
 
@@ -78,7 +84,7 @@ class Running:
         try:
             code = self._process.wait(patient(timeout_s))
         except subprocess.TimeoutExpired:
-            raise HostError(
+            raise ProcessError(
                 f"{self.title} still runs after {patient(timeout_s):g} s{self._said()}"
             ) from None
         self._reader.join(RELEASE_S)
@@ -102,7 +108,7 @@ class Running:
                     break
                 self._news.wait(left_s)
         how = "ended" if self._silent else f"did not say {prefix!r} within {limit_s:g} s"
-        raise HostError(f"{self.title} {how}{self._said()}")
+        raise ProcessError(f"{self.title} {how}{self._said()}")
 
     def copy_to(self, path: Path) -> None:
         """Write to a file what it has said, and whatever it says from now on."""

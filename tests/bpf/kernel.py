@@ -28,11 +28,13 @@ class Kernel:
     def __init__(self, plan: Plan, node: Node, *, more: Feature = Feature(0)) -> None:
         self.plan = plan
         capacity = image.need_of(plan)
-        self.loaded = dataplane.load(capacity, image.features_of(plan) | more, role=plan.role)
+        features = dataplane.features_for(plan, mtu=0, vlan=node.vlan) | more
+        self.loaded = dataplane.load(capacity, features, role=plan.role)
         self.numbers, _ = image.allocate_counters(plan, {})
         self.tables = self.loaded.tables()
         self.tables.set_own_mac(node.mac)
         self.tables.set_cluster_mac(node.cluster_mac)
+        self.tables.set_vlan(node.vlan)
         self.tables.set_on_link(node.on_link)
         self.tables.set_own_macs(OwnMacs(tuple(node.accepted_macs), tuple(node.strange_macs)))
         self.tables.publish(image.image_of(plan, capacity, counters=self.numbers, macs=node.macs))

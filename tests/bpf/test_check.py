@@ -12,9 +12,8 @@ import pytest
 
 from remainder.diagnose import probe
 from remainder.errors import HostError
-from remainder.fleet import parts_of
+from remainder.fleet import Part, parts_of
 from remainder.kernel import clsact, libbpf, neighbours, netlink, netns, refusal
-from remainder.plan import Plan
 from remainder.sources.file import load
 
 pytestmark = [pytest.mark.bpf, pytest.mark.root]
@@ -23,9 +22,9 @@ FLEET = Path(__file__).parents[1] / "golden" / "fleet.toml"
 NEED = "program can be attached"
 
 
-def plan_of(node: str) -> Plan:
+def part_of(node: str) -> Part:
     (part,) = parts_of(load(FLEET), node)
-    return part.plan
+    return part
 
 
 def refusing(number: int) -> object:
@@ -40,7 +39,7 @@ def refusing(number: int) -> object:
 def found(node: str) -> dict[str, tuple[bool, str]]:
     return {
         finding.need: (finding.met, finding.detail)
-        for finding in probe.probe(plan_of(node), interface=None)
+        for finding in probe.probe(part_of(node), interface=None)
     }
 
 
@@ -157,7 +156,7 @@ def test_an_interface_without_ethernet_is_no_place_to_run() -> None:
         return [
             (finding.met, finding.detail)
             for name in ("tun0", "lo")
-            for finding in probe.probe(plan_of("lb1"), interface=name)
+            for finding in probe.probe(part_of("lb1"), interface=name)
             if finding.need == f"interface {name}"
         ]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import resource
 import shutil
 import signal
 import time
@@ -18,7 +20,7 @@ import pytest
 from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel import announce, libbpf, neighbours, netlink, pins
-from remainder_lab import OneService, one_service
+from remainder_lab import OneService, hold_sessions, one_service
 from remainder_lab.heartbeat import Heartbeat
 from remainder_lab.host import python_module
 from remainder_lab.patience import patient
@@ -215,14 +217,15 @@ def test_a_server_that_moves_after_a_flap_is_followed(alone: Alone) -> None:
     server = alone.scene.servers["s1"]
     before = server.mac("eth0")
 
-    def move(ip: Any, mac: str) -> None:
-        (index,) = ip.link_lookup(ifname="eth0")
-        ip.link("set", index=index, address=mac)
-
     for mac in (ANOTHER_MAC, before):
-        server.netlink(move, mac)
+        server.netlink(_move, mac)
         server.call(_gratuitous, mac)
         alone.process.wait_for(f"server 192.0.2.11 is at {mac}", timeout_s=10)
+
+
+def _move(ip: Any, mac: str) -> None:
+    (index,) = ip.link_lookup(ifname="eth0")
+    ip.link("set", index=index, address=mac)
 
 
 def _gratuitous(mac: str) -> None:
@@ -337,3 +340,170 @@ def test_a_hidden_bpf_file_system_is_noticed_and_not_waited_for(
 
 def _program() -> int | None:
     return netlink.interface("eth0").xdp_program
+
+
+# --- all of it at random
+
+
+SOAK_S: Final = float(os.environ.get("REMAINDER_SOAK_S", "20"))
+"""``REMAINDER_SOAK_S=900`` is a quarter of an hour."""
+
+
+class Held(NamedTuple):
+    """What a process holds."""
+
+    rss_mib: float
+    descriptors: int
+    threads: int
+    pins: int
+
+
+def _held(alone: Alone) -> Held:
+    process = Path(f"/proc/{alone.process.pid}")
+    fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    return Held(
+        rss_mib=int(fields["VmRSS"].split()[0]) / 1024,
+        descriptors=len(list((process / "fd").iterdir())),
+        threads=int(fields["Threads"]),
+        pins=sum(1 for _ in alone.folder.rglob("*")),
+    )
+
+
+@pytest.mark.timeout(int(SOAK_S) + 120)
+def test_a_storm_of_accidents_leaves_everything_standing_and_nothing_behind(
+    alone: Alone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sessions and datagrams go on; what is lost is the outage itself."""
+    scene, dice = alone.scene, random.Random(27)
+    heart = Heartbeat(scene.clients, {version: scene.echo(version) for version in (4, 6)})
+    sessions = hold_sessions(
+        scene.clients,
+        scene.web(),
+        sources=scene.client_addresses[4],
+        sessions=120,
+        interval_s=0.5,
+        timeout_s=60,
+    )
+    took: dict[str, list[float]] = {accident.__name__: [] for accident in ACCIDENTS}
+    lies: list[str] = []
+    with sessions, heart:
+        for accident in ACCIDENTS:  # each once before it counts what the process holds
+            accident(alone)
+            took[accident.__name__].append(alone.again())
+        killed(alone)
+        time.sleep(1)  # what belongs to a start is over
+        before = _held(alone)
+        until_s = time.monotonic() + SOAK_S
+        while time.monotonic() < until_s:
+            accident = dice.choice([one for one in ACCIDENTS if one is not killed])
+            accident(alone)
+            took[accident.__name__].append(alone.again())
+            told = scene.balancer.run(
+                python_module("remainder", "status", "--node", scene.node, "--json")
+            ).stdout
+            (looked,) = json.loads(told).get("nodes", [{}])
+            if (looked.get("attached"), looked.get("trouble")) != (True, None):
+                lies.append(f"after {accident.__name__}: {told[:600]} {alone.process.lines[-3:]}")
+        after = _held(alone)
+        killed(alone)
+        begun_s = time.monotonic()
+        time.sleep(0.5)
+        at_the_end = heart.interruptions_s(begun_s, time.monotonic())
+        held = sessions.stop()
+    lines = [line for process in scene.balancers for line in process.lines]
+    with capsys.disabled():
+        for name, times in took.items():
+            print(f"\n{len(times):4} × {name:20} stands again after {max(times):.2f} s", end="")
+        print(f"\nbefore {before}, after {after}")
+
+    assert [] == lies
+    assert [] == [name for name, times in took.items() if max(times) > patient(AGAIN_S)]
+    assert [] == [line for line in lines if "Traceback" in line]
+    assert {4: 0.0, 6: 0.0} == at_the_end
+    assert [] == [session for session in held if not session.ok]
+    assert before.pins == after.pins
+    assert after.descriptors <= before.descriptors
+    assert after.threads <= before.threads + 1  # one may wait for the readers of a table
+    assert after.rss_mib < before.rss_mib + 6
+
+
+# --- what the host refuses, and what takes long
+
+
+def test_reading_a_large_bad_file_holds_up_neither_a_servers_new_mac_nor_the_end(
+    alone: Alone,
+) -> None:
+    server = alone.scene.servers["s1"]
+    before = server.mac("eth0")
+    services = "".join(
+        f'\n[[service]]\nname = "w{number}"\nvip = "203.0.113.9"\nport = {number}\n'
+        f'protocol = "tcp"\nkey = "src_ip"\ntable = "modulo"\n'
+        f'servers = [{{ name = "s1", address = "192.0.2.11" }}]\n'
+        for number in range(1, 16_000)
+    )
+    good = alone.path.read_text()
+    try:
+        alone.path.write_text(good + services + "\n[[service]]\n")
+        time.sleep(0.75)  # it is being read now
+        server.netlink(_move, ANOTHER_MAC)
+        server.call(_gratuitous, ANOTHER_MAC)
+        begun_s = time.monotonic()
+        alone.process.wait_for(f"server 192.0.2.11 is at {ANOTHER_MAC}", timeout_s=10)
+        took_s = time.monotonic() - begun_s
+        rejected = any("new file rejected" in line for line in alone.process.lines)
+        alone.path.write_text(good + services + "\n[[service]]\n\n")
+        time.sleep(0.75)
+        begun_s = time.monotonic()
+        alone.process.send_signal(signal.SIGTERM)
+        alone.process.wait(30)
+        ended_s = time.monotonic() - begun_s
+    finally:
+        server.netlink(_move, before)
+        server.call(_gratuitous, before)
+
+    assert took_s < patient(1.5)
+    assert not rejected  # else it was not being read
+    assert ended_s < patient(2.5)
+
+
+def test_neither_sighup_nor_sigterm_harms_a_process_that_is_not_ready(
+    scene: OneService, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(scene.config_text().replace("192.0.2.12", "192.0.2.99"))
+    name = next(iter(scene.nodes))
+    process = scene.launch_balancer(name, path)
+    for _ in range(100):
+        if process.poll() is None and Path(f"/run/remainder/{scene.node}.lock").exists():
+            process.send_signal(signal.SIGHUP)
+        time.sleep(0.02)
+    process.wait_for("ready")
+    process.terminate()
+
+    process = scene.launch_balancer(name, path)
+    while not Path(f"/run/remainder/{scene.node}.lock").exists():
+        time.sleep(0.02)
+    time.sleep(0.5)  # it waits for the server that does not answer
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+
+    assert not any("Traceback" in line for line in process.lines)
+    assert not (pins.folder_of(scene.node)).exists()
+    assert 0 == scene.balancer.call(_managed)
+
+
+def test_a_process_without_descriptors_left_says_so_and_goes_on(alone: Alone) -> None:
+    limits = resource.prlimit(alone.process.pid, resource.RLIMIT_NOFILE)
+    held = len(list(Path(f"/proc/{alone.process.pid}/fd").iterdir()))
+    resource.prlimit(alone.process.pid, resource.RLIMIT_NOFILE, (held, limits[1]))
+    vips_removed(alone)
+    refused = alone.process.wait_for("warning: ", timeout_s=15)
+    while "Too many open files" not in refused:
+        refused = alone.process.wait_for("warning: the kernel's network configuration")
+    resource.prlimit(alone.process.pid, resource.RLIMIT_NOFILE, limits)
+
+    assert "Too many open files" in refused
+    begun_s = time.monotonic()
+    while alone.again() == float("inf"):
+        assert time.monotonic() - begun_s < patient(10)
+    assert status(alone.scene)["trouble"] is None

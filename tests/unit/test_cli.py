@@ -258,6 +258,27 @@ def test_check_fails_for_what_the_host_lacks_if_it_is_strict(
         assert f"this host cannot run {FLEET}: the program can be attached" in str(strict.exception)
 
 
+def test_check_warns_of_tiers_that_are_not_independent(tmp_path: Path) -> None:
+    """The routers and the servers of the fleet, with one key in both."""
+    text = FLEET.read_text(encoding="utf-8")
+    five = (
+        'key     = "src_ip + src_port + dst_ip + dst_port + protocol"\ntable   = "modulo"\nmembers'
+    )
+    file = tmp_path / "fleet.toml"
+    file.write_text(
+        text.replace(five, five.replace("src_port + ", "").replace(" + protocol", "")).replace(
+            "weight = 2", "weight = 1"
+        )
+    )
+    result = run("check", "--no-host", str(file))
+
+    assert text != file.read_text()
+    assert (
+        "  warning: cluster 'routers' and service 'web' choose by the same key, and their slots "
+        "(2 and 2) have the common divisor 2, so packets through 'r1' reach only 1 of 2 servers"
+    ) in result.stdout
+
+
 def test_a_node_of_many_roles_has_each_of_them_tried(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from remainder.cli import main
 from remainder.cli import run as run_command
 from remainder.diagnose.probe import Finding
+from remainder.errors import HostError
+from remainder_lab.running import ProcessError
 from tests.unit.test_cli import FLEET, run
 from tests.unit.test_status_view import report as status_report
 
@@ -27,6 +30,26 @@ def test_a_sentence_on_stderr_has_no_escape_sequence_of_a_files_name(tmp_path: P
 
     assert SHOWN in done.stderr.decode()
     assert b"\x1b" not in done.stderr
+
+
+def test_an_error_is_one_line_unless_a_process_is_quoted_below_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["remainder", "status"])
+    for kind in (HostError, ProcessError):
+
+        def fail(_: object, kind: type[HostError] = kind) -> None:
+            raise kind("ended; it said:\n  \x1b[2Kall is well")
+
+        monkeypatch.setattr("remainder.cli.status.reports", fail)
+        with pytest.raises(SystemExit):
+            main()
+
+    assert [
+        r"remainder: ended; it said:\n  \x1b[2Kall is well",
+        "remainder: ended; it said:",
+        r"  \x1b[2Kall is well",
+    ] == capsys.readouterr().err.splitlines()
 
 
 def test_a_running_node_says_and_warns_in_plain_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ def test_the_schema_takes_a_key_if_the_program_does(text: str) -> None:
         parse_key(text)
     except ConfigError as error:
         # A pattern does not count: a field that stands twice is left to the program.
-        taken = "stands twice" in error.problem
+        taken = "appears twice" in error.problem
     else:
         taken = True
 

@@ -31,6 +31,9 @@ def service(number: int, *, mac: str | None = "02:00:5e:00:53:11") -> dict[str, 
                 "slots": 21_846,
                 "packets": 1_234_567,
                 "bytes": 98_765_432,
+                "recent_packets": 100 * at,
+                "silent_since": None,
+                "silent_s": None,
             }
             for at in range(1, 4)
         ],
@@ -56,6 +59,7 @@ def report(
         "fingerprint": {"file": "", "tables": "70495144e9f0" * 4, "program": ""},
         "program": {"id": 1, "instructions": 1162},
         "assigned": [],
+        "recent_s": 63.5,
         "services": list(services),
         "outcomes": {
             "forwarded": {"packets": 1_234_567, "bytes": 1},
@@ -132,6 +136,43 @@ def test_a_server_that_was_never_found_is_marked_without_the_column_of_macs_too(
 
     assert not [line for line in lines if "MAC" in line]
     assert 3 == sum("unresolved" in line and "192.0.2." in line for line in lines)
+
+
+def shown(what: dict[str, Any], *, width: int = 200) -> list[str]:
+    out = StringIO()
+    View(Console(file=out, width=width)).show([report(what)])
+    return [line for line in out.getvalue().splitlines() if "192.0.2." in line]
+
+
+def test_the_share_is_that_of_the_last_minute_and_the_total_stands_beside_it() -> None:
+    assert [["17%", "33%"], ["33%", "33%"], ["50%", "33%"]] == [
+        [word for word in line.split() if word.endswith("%")] for line in shown(service(0))
+    ]
+
+
+def test_where_nobody_counts_there_is_only_the_total() -> None:
+    what = service(0)
+    for server in what["servers"]:
+        server["recent_packets"] = None
+
+    assert 3 * [["33%"]] == [
+        [word for word in line.split() if word.endswith("%")] for line in shown(what)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "words"),
+    [(0, "silent 0 s"), (119, "silent 119 s"), (185, "silent 3 min"), (7300, "silent 2 h")],
+)
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_silent_server_is_marked_with_how_long_in_any_window(
+    silent_s: int, words: str, width: int
+) -> None:
+    what = service(0)
+    what["servers"][1]["silent_s"] = silent_s
+    lines = [line for line in watched(width, 50, what) if "192.0.2." in line]
+
+    assert [False, True, False] == [words in line for line in lines]
 
 
 def test_rates_are_of_the_same_server_however_often_the_picture_is_drawn() -> None:

@@ -16,11 +16,12 @@ from remainder.plan import make_plan
 from remainder.selection import ALGORITHMS
 from remainder.selection.key import parse_key
 from remainder.selection.maglev import permutation
+from remainder.selection.salt import salted
 from remainder.selection.siphash import siphash13
 from remainder.values import decoded
 
 FOLDER = Path(__file__).parents[1] / "vectors"
-FILES = ("siphash13", "keys", "tables", "decisions")
+FILES = ("siphash13", "salts", "keys", "tables", "decisions")
 
 Vector = dict[str, Any]
 
@@ -61,6 +62,13 @@ def test_siphash_gives_the_known_hash(vector: Vector) -> None:
     actual = siphash13(bytes.fromhex(vector["secret"]), bytes.fromhex(vector["message"]))
 
     assert int(vector["hash"]) == actual
+
+
+@pytest.mark.parametrize("vector", vectors("salts"), ids=lambda vector: vector["salt"])
+def test_a_tier_hashes_with_the_known_secret(vector: Vector) -> None:
+    secret = bytes.fromhex(vector["secret"])
+
+    assert bytes.fromhex(vector["salted"]) == salted(secret, vector["salt"])
 
 
 @pytest.mark.parametrize("vector", vectors("keys"), ids=lambda vector: vector["expression"])

@@ -39,6 +39,7 @@ enum outcome {
 	OUTCOME_ON_LINK,
 	OUTCOME_ECHO_TOO_LARGE,
 	OUTCOME_OTHER_OWN_MAC,
+	OUTCOME_OTHER_VLAN,
 	OUTCOME_MAX,
 };
 
@@ -58,6 +59,8 @@ enum feature {
 	FEATURE_ANY_ADDRESS = 64,  /* some entry takes what no other does */
 	FEATURE_ECHO = 128,        /* pings of a VIP are ours to answer */
 	FEATURE_BUFFERS = 256,     /* frames may fill more than one buffer */
+	FEATURE_TAGGED_IPV4 = 512, /* the families, where frames carry a tag: */
+	FEATURE_TAGGED_IPV6 = 1024, /* that of live.vlan */
 };
 
 enum service_flag {
@@ -150,6 +153,7 @@ struct live {
 	__u64 half;        /* which half of the tables is current: 0 or 1 */
 	__u64 mac;         /* the interface's own, raw, in the low 48 bits */
 	__u64 cluster_mac; /* what reaches every member, likewise */
+	__u64 vlan;        /* ID of the tag that frames carry, raw; 0: none */
 	__u64 own_macs[OWN_MACS];
 	struct prefix on_link4[PREFIXES];
 	struct prefix on_link6[PREFIXES];

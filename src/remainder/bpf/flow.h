@@ -7,6 +7,7 @@
 #include "icmp.h"
 #include "maps.h"
 #include "parse.h"
+#include "vlan.h"
 
 /* Everything behind the Ethernet header that a calculation may need. */
 static __always_inline enum outcome read_flow(CONTEXT *ctx,
@@ -59,18 +60,19 @@ static __always_inline enum outcome decide_flow(decide *role, CONTEXT *ctx,
 						struct packet *packet,
 						__u64 bytes)
 {
-	enum outcome outcome = read_ethertype(cursor, packet);
+	__u32 need;
+	enum outcome outcome = read_ethertype(ctx, cursor, packet, &need);
 
 	if (outcome != UNDECIDED)
 		return outcome;
 	if (packet->family == 4)
-		return settings.features & FEATURE_IPV4 ?
+		return settings.features & need ?
 			       decide_family(role, ctx, cursor, packet, 4,
 					     bytes) :
-			       OUTCOME_NOT_VIP;
-	return settings.features & FEATURE_IPV6 ?
+			       not_needed();
+	return settings.features & need ?
 		       decide_family(role, ctx, cursor, packet, 6, bytes) :
-		       OUTCOME_NOT_VIP;
+		       not_needed();
 }
 
 #endif

@@ -9,9 +9,9 @@
 #define REMAINDER_NEIGHBOUR_H
 
 #include "find.h"
+#include "vlan.h"
 
 struct arp {
-	struct ethernet eth;
 	__be16 hardware, protocol; /* 1, 0x0800 */
 	__u8 hardware_bytes, protocol_bytes;
 	__be16 operation;
@@ -22,7 +22,6 @@ struct arp {
 /* Neighbour solicitation with one option, the asker's MAC address; and the
  * advertisement that it becomes. */
 struct solicitation {
-	struct ethernet eth;
 	__u16 ip[2];
 	__be16 payload;
 	__u8 next, hop_limit;
@@ -51,6 +50,16 @@ static __always_inline void put_mac(__u16 *to, __u64 mac)
 	to[2] = mac >> 32;
 }
 
+/* Behind the Ethernet header of a question, and the tag that it may have. */
+static __always_inline void *behind_tag(struct ethernet *eth)
+{
+	void *at = eth + 1;
+
+	return eth->type == bpf_htons(ETH_P_8021Q) ?
+		       at + sizeof(struct vlanhdr) :
+		       at;
+}
+
 /* Whether a cluster has this very address; "any" does not count, and it is
  * how a table writes the unspecified address. */
 static __always_inline int is_shared(__u64 hi, __u64 lo, int family)
@@ -72,16 +81,20 @@ static __always_inline void answer_to(struct ethernet *eth)
 
 __noinline int answer_arp(struct xdp_md *ctx)
 {
-	struct arp *arp = (void *)(long)ctx->data;
+	struct ethernet *eth = (void *)(long)ctx->data;
 	__u16 address[2];
+	struct arp *arp;
 
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return 0;
+	arp = behind_tag(eth);
 	if ((void *)(arp + 1) > (void *)(long)ctx->data_end ||
 	    arp->hardware != bpf_htons(1) ||
 	    arp->protocol != bpf_htons(ETH_P_IP) || arp->hardware_bytes != 6 ||
 	    arp->protocol_bytes != 4 || arp->operation != bpf_htons(1) ||
 	    !is_shared(0, *word(arp->target_ip), 4))
 		return 0;
-	answer_to(&arp->eth);
+	answer_to(eth);
 	arp->operation = bpf_htons(2);
 	copy_words(address, arp->target_ip, 2);
 	copy_words(arp->target_mac, arp->sender_mac, 3);
@@ -111,9 +124,13 @@ static __always_inline __u16 checksum_of(struct solicitation *message)
 
 __noinline int answer_solicitation(struct xdp_md *ctx)
 {
-	struct solicitation *asked = (void *)(long)ctx->data;
+	struct ethernet *eth = (void *)(long)ctx->data;
+	struct solicitation *asked;
 	__u16 *target;
 
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return 0;
+	asked = behind_tag(eth);
 	if ((void *)(asked + 1) > (void *)(long)ctx->data_end ||
 	    *(__u8 *)asked->ip >> 4 != 6 ||
 	    asked->payload != bpf_htons(ADVERTISEMENT_BYTES) ||
@@ -127,7 +144,7 @@ __noinline int answer_solicitation(struct xdp_md *ctx)
 	if (!is_shared(*word(target) | (__u64)*word(target + 2) << 32,
 		       *word(target + 4) | (__u64)*word(target + 6) << 32, 6))
 		return 0;
-	answer_to(&asked->eth);
+	answer_to(eth);
 	copy_words(asked->dst, asked->src, 8);
 	copy_words(asked->src, target, 8);
 	asked->type = 136;
@@ -144,13 +161,27 @@ __noinline int answer_solicitation(struct xdp_md *ctx)
 static __always_inline int asks_for_shared_address(struct xdp_md *ctx)
 {
 	struct ethernet *eth = (void *)(long)ctx->data;
+	struct vlanhdr *vlan = (void *)(eth + 1);
+	__be16 type;
+	__u16 id = 0;
 
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return 0;
-	if (eth->type == bpf_htons(ETH_P_ARP))
+	type = eth->type;
+	if (type == bpf_htons(ETH_P_IP))
+		return 0; /* nearly all */
+	if (type == bpf_htons(ETH_P_8021Q)) {
+		if ((void *)(vlan + 1) > (void *)(long)ctx->data_end)
+			return 0;
+		id = vlan->tag & VLAN_ID_MASK;
+		type = vlan->type;
+	}
+	if (id != live.vlan)
+		return 0;
+	if (type == bpf_htons(ETH_P_ARP))
 		return answer_arp(ctx);
 	/* Solicitations go to 33:33:ff:…, or to who is asked again. */
-	if (eth->type == bpf_htons(ETH_P_IPV6) &&
+	if (type == bpf_htons(ETH_P_IPV6) &&
 	    (eth->dst[0] == bpf_htons(0x3333) ||
 	     destination_of(eth) == live.cluster_mac))
 		return answer_solicitation(ctx);

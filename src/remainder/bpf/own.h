@@ -12,6 +12,7 @@
 #include "find.h"
 #include "maps.h"
 #include "parse.h"
+#include "vlan.h"
 
 static __always_inline int is_vip(__u64 hi, __u64 lo, int family)
 {
@@ -31,16 +32,12 @@ static __always_inline int carries_vip(struct xdp_md *ctx)
 	__u64 *dst;
 
 	if (read_ethernet(&cursor, &packet) != UNDECIDED ||
-	    read_ethertype(&cursor, &packet) != UNDECIDED)
+	    read_tag(ctx, &cursor, &packet) != UNDECIDED)
 		return 0;
 	if (packet.family == 4) {
-		if (!(settings.features & FEATURE_IPV4))
-			return 0;
 		ip4 = take(&cursor, struct iphdr);
 		return ip4 && ip4->version == 4 && is_vip(0, ip4->daddr, 4);
 	}
-	if (!(settings.features & FEATURE_IPV6))
-		return 0;
 	ip6 = take(&cursor, struct ipv6hdr);
 	if (!ip6 || ip6->version != 6)
 		return 0;

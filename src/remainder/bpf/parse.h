@@ -40,7 +40,6 @@
 
 #define UNDECIDED OUTCOME_MAX /* parsing goes on */
 
-#define VLAN_DEPTH 2
 #define EXTENSION_DEPTH 4
 #define FARTHEST 0x7fff /* bytes into a frame; real ones end before 17,000 */
 
@@ -64,11 +63,6 @@ static __always_inline __u32 *word(void *at)
 {
 	return at;
 }
-
-struct vlanhdr {
-	__be16 tag;
-	__be16 type;
-};
 
 /* The first eight bytes of ICMP and ICMPv6: <linux/icmp.h> does not compile
  * for BPF. */
@@ -175,34 +169,6 @@ static __always_inline enum outcome read_ethernet(struct cursor *cursor,
 {
 	packet->eth = take(cursor, struct ethernet);
 	return packet->eth ? UNDECIDED : OUTCOME_MALFORMED;
-}
-
-/* Over VLAN tags, to the family. */
-static __always_inline enum outcome read_ethertype(struct cursor *cursor,
-						   struct packet *packet)
-{
-	/* By words: as the packed struct ethhdr it would be read by bytes. */
-	__be16 type = packet->eth->type;
-
-#pragma unroll
-	for (int depth = 0; depth < VLAN_DEPTH; depth++) {
-		struct vlanhdr *vlan;
-
-		if (type != bpf_htons(ETH_P_8021Q) &&
-		    type != bpf_htons(ETH_P_8021AD))
-			break;
-		vlan = take(cursor, struct vlanhdr);
-		if (!vlan)
-			return OUTCOME_MALFORMED;
-		type = vlan->type;
-	}
-	if (type == bpf_htons(ETH_P_IP))
-		packet->family = 4;
-	else if (type == bpf_htons(ETH_P_IPV6))
-		packet->family = 6;
-	else
-		return OUTCOME_NOT_IP;
-	return UNDECIDED;
 }
 
 /* Up to the first byte behind the options. */

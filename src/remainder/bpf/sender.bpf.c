@@ -9,6 +9,12 @@
 #include <linux/bpf.h>
 
 #define CONTEXT struct __sk_buff
+#define TAG_BESIDE(ctx)                                               \
+	(!(ctx)->vlan_present ? NO_TAG :                              \
+	 (ctx)->vlan_proto == bpf_htons(ETH_P_8021Q) ?                \
+				bpf_htons((ctx)->vlan_tci & 0x0fff) : \
+				SERVICE_TAG)
+#define SERVICE_TAG 0xffff /* the ID of no VLAN */
 #define IS_JUMBO(ctx, uncounted) ((ctx)->len > ETH_HLEN + (uncounted) + 0xffff)
 
 #include "count.h"

@@ -18,7 +18,7 @@ from remainder import __version__
 from remainder.cli.documents import ANSWERED, ASKED, Failure, problem_of, show
 from remainder.cli.options import with_id
 from remainder.errors import ConfigError, RemainderError
-from remainder.printable import printable
+from remainder.printable import printable_lines
 
 LOOK: Final[Mapping[str, str]] = {
     "check": "Check a file for mistakes and skew, and whether this host can run it",
@@ -122,8 +122,9 @@ def main() -> None:
         sys.stderr.close()  # the reader of our output is gone
         sys.exit(0)
     except (RemainderError, click.ClickException, OSError) as error:
-        sentence = printable(with_id(_sentence(error), getattr(error, "id", None)))
-        print(f"remainder: {sentence}", file=sys.stderr)
+        sentence = f"remainder: {with_id(_sentence(error), getattr(error, 'id', None))}"
+        lines = sentence.split("\n") if getattr(error, "several_lines", False) else [sentence]
+        print(printable_lines(lines), file=sys.stderr)
         sys.exit(_exit_code(error))
 
 

@@ -22,9 +22,10 @@ from remainder.cli.options import file_argument, json_option, node_option
 from remainder.config import Config
 from remainder.errors import ConfigError, HostError
 from remainder.explain import place
-from remainder.fleet import Tier, nodes_of, parts_of, tiers_of
+from remainder.fleet import Part, Tier, nodes_of, parts_of, tiers_of
 from remainder.lint.both_ways import partings
 from remainder.lint.skew import Skew, skews
+from remainder.lint.tiers import polarisations
 from remainder.plan import Plan, PlannedChoice, make_plan
 from remainder.printable import printable_lines
 from remainder.sources.file import exposed, load
@@ -60,6 +61,7 @@ def command(
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
     found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
     warnings = [parting.sentence for parting in partings(config)]
+    warnings += [polarisation.sentence for polarisation in polarisations(config, tiers)]
     if (readable := exposed(file, config)) is not None:
         warnings.append(readable)
     host = [] if no_host else _host(config, plan, interface, node)
@@ -79,11 +81,11 @@ def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[
     from remainder.diagnose.probe import probe, probe_host  # noqa: PLC0415  (needs libbpf)
 
     named = nodes_of(config)
-    parts = (
-        [(part.plan, part.interface) for part in parts_of(config, node)]
-        if node in named
-        else [(plan if plan.choices else tiers_of(config)[0].plan, None)]
-    )
+    if node in named:
+        parts = parts_of(config, node)
+    else:
+        other = plan if plan.choices else tiers_of(config)[0].plan
+        parts = [Part(role=other.role, interface=None, plan=other)]
     unknown = [
         {
             "need": f"node {node!r} in the file",
@@ -91,10 +93,10 @@ def _host(config: Config, plan: Plan, interface: str | None, node: str) -> list[
             "detail": f"the file has only {', '.join(named)}; choose with --node",
         }
     ]
-    findings = [("", finding) for finding in probe_host([part.role for part, _ in parts])]
-    for part, name in parts:
+    findings = [("", finding) for finding in probe_host([part.role for part in parts])]
+    for part in parts:
         whose = f"{part.role}: " if len(parts) > 1 else ""
-        findings += [(whose, finding) for finding in probe(part, interface or name)]
+        findings += [(whose, finding) for finding in probe(part, interface or part.interface)]
     return (unknown if named and node not in named else []) + [
         {"need": f"{whose}{finding.need}", "met": finding.met, "detail": finding.detail}
         for whose, finding in findings

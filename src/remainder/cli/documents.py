@@ -180,6 +180,12 @@ class ReportedServer(Struct, kw_only=True):
     slots: int
     packets: int
     bytes: int
+    recent_packets: int | None = None
+    """of the last ``recent_s`` seconds; null: unknown, as for a server that is new"""
+    silent_since: str | None = None
+    """ISO 8601, with the UTC offset: it answers neither ARP nor neighbour discovery; or null"""
+    silent_s: int | None = None
+    """for how many seconds"""
 
 
 class ReportedService(Struct, kw_only=True):
@@ -241,6 +247,8 @@ class ReportedNode(Struct, kw_only=True):
     program: Program
     assigned: list[str]
     """VIPs that were put on the interface"""
+    recent_s: float | None = None
+    """the last minute, of which ``recent_packets`` tells; null if no process counts"""
     services: list[ReportedService]
     outcomes: dict[str, Count]
     """outcome → how many; they add up to ``seen``"""

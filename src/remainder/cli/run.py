@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
-from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,15 +12,14 @@ import click
 
 from remainder.cli.counting import counted
 from remainder.cli.options import file_argument, node_option, sudo, with_id
-from remainder.diagnose.dsr import found_servers, silent_servers
+from remainder.diagnose.surveying import LinuxSurveyor
+from remainder.diagnose.watch import Means, Watch
 from remainder.errors import HostError
-from remainder.flow import Address
 from remainder.kernel import netlink, pins
-from remainder.kernel.netlink import Interface
 from remainder.kernel.refusal import missing_capabilities
 from remainder.observe import state
 from remainder.observe.notify import Notify
-from remainder.plan import Plan
+from remainder.observe.report import packets
 from remainder.printable import printable
 from remainder.roles import ROLES
 from remainder.roles.loop import before_start, serve
@@ -84,11 +81,12 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             diagnosis.look()
             exposure.look()
 
-        serve(running, ready=ready, published=published, notify=notify)
+        serve(running, ready=ready, published=published, watch=diagnosis.look, notify=notify)
         if keep:
             _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:
             running.stop()
+            diagnosis.forget()
             _say("detached")
 
 
@@ -116,22 +114,20 @@ def _warn(line: str, *, id: str | None = None) -> None:
 
 
 class _Diagnosis:
-    """Warns, in the background and once each, about servers that would swallow their packets."""
+    """Looks at what runs every few seconds, and says what is wrong (diagnose/watch.py)."""
 
     def __init__(self, running: RunningNode) -> None:
         self._running = running
-        self._asked: frozenset[tuple[Address, Address]] = frozenset()
+        means = Means(host=running.host, surveyor=LinuxSurveyor(), count=packets)
+        self._watch = Watch(running.wanted.node, means, say=_say, warn=_warn)
 
     def look(self) -> None:
-        """Ping the servers that were not asked before."""
-        for role in self._running.roles:
-            if role.role == "balancer":
-                macs = dict(role.macs)
-                found = found_servers(role.plan, macs)
-                if found - self._asked:
-                    what = (role.plan, role.interface, macs, self._asked)
-                    threading.Thread(target=_diagnose, args=what, daemon=True).start()
-                self._asked = found
+        """Quick; what takes longer goes on in the background."""
+        self._watch.look(self._running.roles)
+
+    def forget(self) -> None:
+        """The node is stopped."""
+        self._watch.forget()
 
 
 class _Exposure:
@@ -146,16 +142,6 @@ class _Exposure:
         if self._source.exposed is not None and self._source.exposed != self._told:
             _warn(self._source.exposed, id="secret-exposed")
         self._told = self._source.exposed
-
-
-def _diagnose(
-    plan: Plan,
-    interface: Interface,
-    macs: Mapping[Address, bytes],
-    asked: Collection[tuple[Address, Address]],
-) -> None:
-    for silent in silent_servers(plan, interface, macs, without=asked):
-        _warn(str(silent), id="server-lacks-vip")
 
 
 def _unassigned_vips(running: RunningNode) -> list[str]:

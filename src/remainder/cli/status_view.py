@@ -184,9 +184,9 @@ def _heading(service: dict[str, Any], *, with_formula: bool) -> Text:
 
 _COLUMNS: Final[tuple[tuple[str, JustifyMethod], ...]] = (
     ("server", "left"), ("MAC", "left"), ("slots", "right"), ("packets", "right"),
-    ("per s", "right"), ("bytes", "right"), ("share", "left"),
+    ("per s", "right"), ("bytes", "right"), ("share", "left"), ("total", "right"),
 )  # fmt: skip
-_LEFT_OUT: Final = ("bytes", "MAC", "bar", "slots", "share", "per s")
+_LEFT_OUT: Final = ("bytes", "MAC", "bar", "total", "slots", "share", "per s")
 """Columns that a narrow terminal drops, in this order."""
 
 
@@ -198,24 +198,51 @@ def _servers(
         if title not in without:
             table.add_column(title, justify=justify, no_wrap=True)
     total = sum(server["packets"] for server in service["servers"]) or 1
+    recent = sum(server.get("recent_packets") or 0 for server in service["servers"])
     for server in service["servers"]:
-        share = server["packets"] / total
         rate = rates.get((f"{node['node']} {node['role']}", service["name"], server["name"]))
         name = Text(f"{server['name']} {server['address']}")
-        if "MAC" in without and not server["mac"]:
-            name.append(" ").append(_no_mac(server, node))
-        bar = "" if "bar" in without else "█" * round(share * _BAR) + " "
-        cells = {
+        where = _where(server, node)
+        if "MAC" in without and (not server["mac"] or server.get("silent_s") is not None):
+            name.append(" ").append(where[-1])
+        cells: dict[str, Text | str] = {
             "server": name,
-            "MAC": server["mac"] or _no_mac(server, node),
+            "MAC": Text(" ").join(where),
             "slots": f"{server['slots']:,}",
             "packets": f"{server['packets']:,}",
             "per s": f"{rate:,.0f}" if rate is not None else "",
             "bytes": _size(server["bytes"]),
-            "share": Text(bar, style="cyan").append(f"{share:.0%}", style="dim"),
+            "share": _share(server, recent, with_bar="bar" not in without),
+            "total": Text(f"{server['packets'] / total:.0%}", style="dim"),
         }
         table.add_row(*(cells[title] for title, _ in _COLUMNS if title not in without))
     return table
+
+
+def _share(server: dict[str, Any], recent: int, *, with_bar: bool) -> Text:
+    """Of the last minute; nothing if nobody counts or nothing came."""
+    sent = server.get("recent_packets")
+    if sent is None or not recent:
+        return Text()
+    share = sent / recent
+    bar = "█" * round(share * _BAR) + " " if with_bar else ""
+    return Text(bar, style="cyan").append(f"{share:.0%}", style="dim")
+
+
+def _where(server: dict[str, Any], node: dict[str, Any]) -> list[Text]:
+    """Its MAC, if it has one, and what is wrong with it, last."""
+    if not server["mac"]:
+        return [_no_mac(server, node)]
+    silent_s = server.get("silent_s")
+    silent = [Text(f"silent {_duration(silent_s)}", style="red")] if silent_s is not None else []
+    return [Text(server["mac"]), *silent]
+
+
+def _duration(seconds: int) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def _no_mac(server: dict[str, Any], node: dict[str, Any]) -> Text:

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from remainder.errors import HostError, RemainderError
+from remainder.fleet import Part
 from remainder.kernel import dataplane, hook, image, libbpf, netns, pins, refusal
 from remainder.kernel.dataplane import Dataplane
 from remainder.kernel.hook import Direction
@@ -44,8 +45,9 @@ def probe_host(roles: Collection[Role]) -> list[Finding]:
     ]
 
 
-def probe(plan: Plan, interface: str | None) -> list[Finding]:
-    """Try what ``run`` will need for a plan, without changing anything for good."""
+def probe(part: Part, interface: str | None) -> list[Finding]:
+    """Try what ``run`` will need for a part, without changing anything for good."""
+    plan = part.plan
     loads = _try("kernel accepts the program", lambda: _loads(plan))
     findings = [
         _try(
@@ -58,7 +60,7 @@ def probe(plan: Plan, interface: str | None) -> list[Finding]:
     if interface is not None:
         from remainder.diagnose import probe_interface  # noqa: PLC0415  (netlink is slow to import)
 
-        findings += [_try(*trial) for trial in probe_interface.trials(plan, interface)]
+        findings += [_try(*trial) for trial in probe_interface.trials(part, interface)]
     return findings
 
 

@@ -27,6 +27,13 @@ class Feature(enum.IntFlag):
     ANY_ADDRESS = 64
     ECHO = 128
     BUFFERS = 256
+    TAGGED_IPV4 = 512
+    TAGGED_IPV6 = 1024
+
+
+UNTAGGED: Final = Feature.IPV4 | Feature.IPV6
+TAGGED_BITS: Final = 9
+"""From the feature of a family to that of the same in tagged frames."""
 
 
 class ServiceFlag(enum.IntFlag):
@@ -126,6 +133,7 @@ class Live(ctypes.Structure):
         ("half", ctypes.c_uint64),
         ("mac", ctypes.c_uint64),
         ("cluster_mac", ctypes.c_uint64),
+        ("vlan", ctypes.c_uint64),
         ("own_macs", ctypes.c_uint64 * OWN_MACS),
         ("on_link4", Prefix * PREFIXES),
         ("on_link6", Prefix * PREFIXES),

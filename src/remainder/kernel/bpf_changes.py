@@ -29,7 +29,7 @@ def _load(wish: Wish, before: Dataplane | None) -> Dataplane:
     """A program for a wish, which goes on with the counters of the one before it."""
     return dataplane.load(
         image.capacity_for(wish.plan),
-        dataplane.features_for(wish.plan, mtu=wish.interface.mtu),
+        dataplane.features_for(wish.plan, mtu=wish.interface.mtu, vlan=wish.interface.vlan),
         role=wish.plan.role,
         counters={name: before.maps[name] for name in ("outcomes", "servers")} if before else None,
     )
@@ -42,6 +42,7 @@ def _tell(tables: Tables, wish: Wish) -> None:
         tables.set_cluster_mac(wish.cluster_mac)
     tables.set_on_link(wish.on_link)
     tables.set_own_macs(wish.own_macs)
+    tables.set_vlan(wish.interface.vlan)
 
 
 def fill(

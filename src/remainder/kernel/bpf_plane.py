@@ -53,7 +53,7 @@ class BpfPlane:
         return (
             self.is_current
             and self.tables is not None
-            and self.attached.dataplane.serves(plan, mtu=interface.mtu)
+            and self.attached.dataplane.serves(plan, mtu=interface.mtu, vlan=interface.vlan)
         )
 
     def set_mac(self, address: Address, mac: bytes) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 
 from remainder.errors import HostError
 from remainder.kernel import abi, image, index, libbpf
-from remainder.kernel.abi import ORDINARY_MTU, Feature
+from remainder.kernel.abi import ORDINARY_MTU, TAGGED_BITS, UNTAGGED, Feature
 from remainder.kernel.layout import Capacity, layout_of
 from remainder.kernel.libbpf import Map
 from remainder.kernel.tables import Tables
@@ -74,14 +74,15 @@ class Dataplane:
         """Whether its tables are those of this build."""
         return "halves" in self.maps
 
-    def serves(self, plan: Plan, *, mtu: int) -> bool:
+    def serves(self, plan: Plan, *, mtu: int, vlan: int | None = None) -> bool:
         """Whether a plan can be published here: room and code enough, and the same families.
 
         More code than needed does no harm, but reading a family that no VIP
-        has would give a packet another outcome than a fresh start gives it.
+        has would give a packet another outcome than a fresh start gives it;
+        and frames either carry a tag or do not.
         """
-        features = features_for(plan, mtu=mtu)
-        families = Feature.IPV4 | Feature.IPV6
+        features = features_for(plan, mtu=mtu, vlan=vlan)
+        families = UNTAGGED | Feature.TAGGED_IPV4 | Feature.TAGGED_IPV6
         return (
             self.capacity.holds(image.need_of(plan))
             and not features & ~self.features
@@ -172,11 +173,14 @@ def load(
         )
 
 
-def features_for(plan: Plan, *, mtu: int) -> Feature:
+def features_for(plan: Plan, *, mtu: int, vlan: int | None = None) -> Feature:
     """What code the program needs for a plan on an interface."""
     features = image.features_of(plan)
     if PROGRAMS[plan.role].xdp and mtu > ORDINARY_MTU:
         features |= Feature.BUFFERS
+    if vlan is not None:
+        families = features & UNTAGGED
+        features ^= families | Feature(families << TAGGED_BITS)
     return features
 
 

@@ -61,11 +61,14 @@ class Interface:
     promiscuous: bool = False
     holder: int | None = None
     """The bridge or bond that it is a port of, which holds its addresses and hears its ARP."""
+    vlan: int | None = None
+    """The VLAN it serves, if its frames are tagged; ``above`` is the interface of that VLAN."""
+    above: int | None = None
 
     @property
     def segment(self) -> int:
         """The number of the interface whose addresses and neighbours are those of the segment."""
-        return self.holder or self.index
+        return self.above or self.holder or self.index
 
 
 @contextmanager

@@ -36,7 +36,7 @@ _LONGER_THAN_A_PACKET_S: Final = 1.0  # by a factor of a million
 
 
 Facts = NewType("Facts", bytes)
-"""Own MACs, cluster MAC and ranges of the segment, as they stand in ``abi.Live``."""
+"""Own MACs, cluster MAC, VLAN and ranges of the segment, as they stand in ``abi.Live``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +97,10 @@ class Tables:
     def set_cluster_mac(self, mac: bytes) -> None:
         """Frames to this address reach every member of the cluster; one aligned store."""
         self._live.cluster_mac = abi.raw(mac)
+
+    def set_vlan(self, vlan: int | None) -> None:
+        """The ID of the tag that frames carry; one aligned store."""
+        self._live.vlan = abi.raw((vlan or 0).to_bytes(2, "big"))
 
     def set_own_macs(self, own: OwnMacs) -> None:
         """The other addresses of this machine; a packet meanwhile may miss one of them."""

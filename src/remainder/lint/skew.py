@@ -69,6 +69,24 @@ _ONE_PER_64: Final = _Stride(
 )
 
 
+_FIXED_PORT_PER_24: Final = _Stride(
+    "fixed_port_per_24",
+    step=2**8,
+    written="256",
+    who="clients with one fixed source port (NTP, SIP, VPNs) in different /24s with the same "
+    "last byte",
+    what="addresses",
+)
+_FIXED_PORT_PER_64: Final = _Stride(
+    "fixed_port_per_64",
+    step=2**64,
+    written="2^64",
+    who="clients with one fixed source port (NTP, SIP, VPNs) in different /64s with the same "
+    "lower 64 bits",
+    what="addresses",
+)
+
+
 def skews(choice: Choice) -> list[Skew]:
     """Every known skew of a choice, warnings first."""
     key = choice.key
@@ -83,6 +101,8 @@ def skews(choice: Choice) -> list[Skew]:
             for stride in _strides(sources, choice)
             if (skew := _strided(stride, choice)) is not None
         ]
+    if several and sources == {"src_port"}:
+        found.append(_ports_only(key))
     if several and sources == {"src_ip"}:
         found.append(_one_client(key))
     if choice.table == "modulo" and sources:
@@ -101,8 +121,16 @@ def _sources(key: Key, protocol: int | None) -> set[str]:
 def _strides(sources: set[str], choice: Choice) -> list[_Stride]:
     if sources == {"src_ip"}:
         return [_ONE_PER_24 if choice.match.address.version == 4 else _ONE_PER_64]
+    found = []
     # Measured: for UDP, Linux uses odd and even ports alike.
-    return [_EVEN_PORTS] if choice.match.protocol in (None, PROTOCOLS["tcp"]) else []
+    if choice.match.protocol in (None, PROTOCOLS["tcp"]):
+        found.append(_EVEN_PORTS)
+    # Of TCP clients hardly any has a fixed port.
+    if "src_ip" in sources and choice.match.protocol in (None, PROTOCOLS["udp"]):
+        found.append(
+            _FIXED_PORT_PER_24 if choice.match.address.version == 4 else _FIXED_PORT_PER_64
+        )
+    return found
 
 
 def _strided(stride: _Stride, choice: Choice) -> Skew | None:
@@ -143,6 +171,18 @@ def _source_unread(key: Key) -> Skew:
         sentence="the key ignores the source, so all clients go to the same server",
         arithmetic=f"{key} is the same for every client",
         advice="add src_ip to the key",
+        reached=1,
+    )
+
+
+def _ports_only(key: Key) -> Skew:
+    return Skew(
+        name="ports_only",
+        severity="warning",
+        sentence="all clients with the same source port, fixed ones above all (NTP, SIP, VPNs), "
+        "go to the same server",
+        arithmetic=f"{key} is the same for every address",
+        advice="add src_ip to the key to tell clients apart",
         reached=1,
     )
 

@@ -6,6 +6,7 @@ Look-only: opens pins for reading, changes nothing.
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import msgspec
@@ -13,7 +14,8 @@ import msgspec
 from remainder.errors import HostError
 from remainder.kernel import counters, libbpf, pins
 from remainder.kernel.image import OwnerName
-from remainder.observe import state
+from remainder.observe import seen, state
+from remainder.observe.seen import Sample, Seen
 from remainder.outcome import Outcome
 from remainder.plan import Role
 
@@ -59,15 +61,38 @@ def report(node: str, role: Role = "balancer") -> dict[str, Any]:
         attached.close()
 
 
-def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
-    maps = attached.dataplane.maps
-    numbers: dict[OwnerName, int] = {
+def packets(node: str, role: Role) -> dict[OwnerName, int] | None:
+    """What every owner was sent; None if that cannot be read."""
+    noted = state.read(node, role)
+    if noted is None:
+        return None
+    try:
+        attached = pins.find(node, role)
+        if attached is None:
+            return None
+        try:
+            sent = counters.servers(attached.dataplane.maps, _numbers(noted))
+        finally:
+            attached.close()
+    except (HostError, OSError):
+        return None
+    return {name: count.packets for name, count in sent.items()}
+
+
+def _numbers(noted: state.State) -> dict[OwnerName, int]:
+    return {
         (service.name, server.name): server.counter
         for service in noted.services
         for server in service.servers
     }
-    sent = counters.servers(maps, numbers)
-    seen = counters.outcomes(maps)
+
+
+def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
+    maps = attached.dataplane.maps
+    sent = counters.servers(maps, _numbers(noted))
+    outcomes = counters.outcomes(maps)
+    lately = seen.read(noted.node, noted.role)
+    sample = seen.fresh(lately.sample)
     return {
         "node": noted.node,
         "role": noted.role,
@@ -89,19 +114,25 @@ def _plain(noted: state.State, attached: pins.Attached) -> dict[str, Any]:
             "instructions": libbpf.program_size(attached.dataplane.program_fd),
         },
         "assigned": noted.assigned,
-        "services": [_service(service, sent) for service in noted.services],
+        "recent_s": round(time.monotonic() - sample.at_s, 1) if sample is not None else None,
+        "services": [_service(service, sent, lately, sample) for service in noted.services],
         "outcomes": {
             outcome.value: {"packets": count.packets, "bytes": count.bytes}
-            for outcome, count in seen.items()
+            for outcome, count in outcomes.items()
         },
         "seen": {
-            "packets": sum(count.packets for count in seen.values()),
-            "bytes": sum(count.bytes for count in seen.values()),
+            "packets": sum(count.packets for count in outcomes.values()),
+            "bytes": sum(count.bytes for count in outcomes.values()),
         },
     }
 
 
-def _service(service: state.ServiceState, sent: dict[OwnerName, counters.Count]) -> dict[str, Any]:
+def _service(
+    service: state.ServiceState,
+    sent: dict[OwnerName, counters.Count],
+    lately: Seen,
+    sample: Sample | None,
+) -> dict[str, Any]:
     return {
         "name": service.name,
         "vip": service.vip,
@@ -121,6 +152,15 @@ def _service(service: state.ServiceState, sent: dict[OwnerName, counters.Count])
                 "slots": server.slots,
                 "packets": sent[service.name, server.name].packets,
                 "bytes": sent[service.name, server.name].bytes,
+                "recent_packets": seen.grown(
+                    sample, service.name, server.name, sent[service.name, server.name].packets
+                ),
+                "silent_since": seen.time_of_day(lately.silent_since_s[server.address])
+                if server.address in lately.silent_since_s
+                else None,
+                "silent_s": round(time.monotonic() - lately.silent_since_s[server.address])
+                if server.address in lately.silent_since_s
+                else None,
             }
             for server in service.servers
         ],

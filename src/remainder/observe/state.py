@@ -146,6 +146,10 @@ def running() -> list[tuple[str, Role]]:
             names = sorted(entry.name for entry in os.scandir(at))
     except rundir.UnsafeError as error:
         raise lock.unsafe(RUN, error) from None
+    except PermissionError:
+        raise HostError(
+            f"reading {RUN} requires root; try again with sudo", id="needs-root"
+        ) from None
     except OSError:
         return []
     split = (name.removesuffix(".json").rsplit("@", 1) for name in names if name[-5:] == ".json")

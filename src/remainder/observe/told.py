@@ -40,6 +40,8 @@ class ToldServer(Struct, frozen=True, kw_only=True):
     """empty for a member"""
     weight: Annotated[int, Meta(ge=0, le=255)]
     slots: _Count
+    slot: Annotated[int, Meta(ge=0, lt=MAX_SLOTS)] | None = None
+    """the first of its own, where the file fixes them"""
     packets: _Count
 
 
@@ -168,7 +170,8 @@ def _check_service(service: ToldService, role: Role) -> None:
         found = address_of(server.address).version if server.address else None
         if role == "balancer" and found != version:
             raise ConfigError("", f"{server.address} and {service.vip} differ in their IP version")
-    slots = service.slots if service.table != "modulo" else None
+    fixed = any(server.slot is not None for server in service.servers)
+    slots = service.slots if service.table != "modulo" or fixed else None
     stand_in = Cluster(
         name="told",
         address=None,
@@ -176,12 +179,19 @@ def _check_service(service: ToldService, role: Role) -> None:
         table=service.table,
         slots=slots,
         fragments=service.fragments,
-        members=[
-            Member(name=server.name, interface="any", weight=server.weight)
-            for server in service.servers
-        ],
+        members=[_member(server) for server in service.servers],
     )
     validate(Config(cluster=[stand_in], secret=bytes(16)))
     made = slots_of(service.table, [server.weight for server in service.servers], slots)
     if made != service.slots:
         raise ConfigError("", f"slots is {service.slots}, but these servers make {made}")
+
+
+def _member(server: ToldServer) -> Member:
+    extra: dict[str, Any] = {} if server.slot is None else {"slot": server.slot}
+    try:
+        return Member(name=server.name, interface="any", weight=server.weight, **extra)
+    except TypeError:
+        raise ConfigError(
+            "", f"the slot of {server.name} is fixed, which is not known here"
+        ) from None

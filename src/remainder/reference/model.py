@@ -53,6 +53,8 @@ class Node:
     """of a balancer: other MAC addresses that are its own, 6 bytes each"""
     strange_macs: Collection[bytes] = field(default=(), kw_only=True)
     """MAC addresses of the same machine that are not the balancer's"""
+    vlan: int | None = field(default=None, kw_only=True)
+    """the ID of the VLAN tag that its frames carry; None: they carry none"""
 
     if TYPE_CHECKING:
 
@@ -65,6 +67,7 @@ class Node:
             *,
             accepted_macs: Collection[bytes] = (),
             strange_macs: Collection[bytes] = (),
+            vlan: int | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -111,18 +114,18 @@ def process(plan: Plan, node: Node, frame: bytes) -> Result:
 def _balance(plan: Plan, node: Node, frame: bytes) -> Result:
     """Sections 1 to 9."""
     if frame[:6] != node.mac and frame[:6] not in node.accepted_macs:
-        lost = frame[:6] in node.strange_macs and _destination(frame) in plan.vips
+        lost = frame[:6] in node.strange_macs and _destination(node, frame) in plan.vips
         return Result(Outcome.OTHER_OWN_MAC if lost else Outcome.OTHER_MAC)
-    version, ip_at = ethernet(frame)
+    version, ip_at = ethernet(frame, node.vlan)
     if version not in plan.families:
         return Result(Outcome.NOT_VIP)
     return _decide(plan, node, frame, packet(frame, version, ip_at))
 
 
-def _destination(frame: bytes) -> Address | None:
+def _destination(node: Node, frame: bytes) -> Address | None:
     """Section 1, step 2: where the fixed IP header says that it goes; None if there is none."""
     try:
-        version, ip_at = ethernet(frame)
+        version, ip_at = ethernet(frame, node.vlan)
     except DecidedError:
         return None
     header = frame[ip_at : ip_at + IP_BYTES[version]]
@@ -133,12 +136,14 @@ def _destination(frame: bytes) -> Address | None:
 
 def _select(plan: Plan, node: Node, frame: bytes) -> Result:
     """Section 10: keep what is our own, leave the rest to the other members."""
-    answer = told_neighbour(frame, mac=node.mac, cluster_mac=node.cluster_mac, shared=plan.vips)
+    answer = told_neighbour(
+        frame, mac=node.mac, cluster_mac=node.cluster_mac, shared=plan.vips, vlan=node.vlan
+    )
     if answer is not None:
         return Result(Outcome.NEIGHBOUR_ANSWERED, answer)
     if frame[:6] != node.cluster_mac:
         return Result(Outcome.OTHER_MAC)
-    version, ip_at = ethernet(frame)
+    version, ip_at = ethernet(frame, node.vlan)
     if version not in plan.families:
         return Result(Outcome.NOT_VIP)
     found = _find(plan, packet(frame, version, ip_at))
@@ -155,7 +160,7 @@ def _return(plan: Plan, node: Node, frame: bytes) -> Result:
     """Section 11: out through the router that handled the way in."""
     if frame[0] & 1:
         return Result(Outcome.ON_LINK)
-    version, ip_at = ethernet(frame)
+    version, ip_at = ethernet(frame, node.vlan)
     if version not in plan.families:
         return Result(Outcome.NOT_VIP)
     what = packet(frame, version, ip_at)
@@ -197,14 +202,14 @@ def _find(plan: Plan, what: Packet) -> tuple[PlannedChoice, Flow] | Result:
     return planned, flow
 
 
-def read_flow(frame: bytes) -> Flow | None:
-    """The flow that a frame belongs to, or quotes, whatever its destination.
+def read_flow(frame: bytes, vlan: int | None = None) -> Flow | None:
+    """The flow that a frame belongs to, or quotes, whatever its destination; ``vlan`` is its tag.
 
     None where no plan could make anything of the frame: not IP, malformed, too
     many headers, or an error about a packet that its destination did not send.
     """
     try:
-        version, ip_at = ethernet(frame)
+        version, ip_at = ethernet(frame, vlan)
         return packet(frame, version, ip_at).flow
     except DecidedError:
         return None

@@ -21,11 +21,23 @@ _ADVERTISEMENT_BYTES: Final = 32
 
 
 def told_neighbour(
-    frame: bytes, *, mac: bytes, cluster_mac: bytes, shared: Collection[Address]
+    frame: bytes,
+    *,
+    mac: bytes,
+    cluster_mac: bytes,
+    shared: Collection[Address],
+    vlan: int | None = None,
 ) -> bytes | None:
-    """The answer to a frame that asks for one of the shared addresses; None if it does not."""
-    answer = _arp(frame, cluster_mac, shared) or _advertisement(frame, cluster_mac, shared)
-    return frame[6:12] + mac + answer if answer else None
+    """The answer to a frame that asks for one of the shared addresses; None if it does not.
+
+    A tag must be that of the VLAN (with ID 0: of none), and comes back with the answer.
+    """
+    tag = frame[12:16] if frame[12:14] == b"\x81\x00" else b""
+    if int.from_bytes(tag[2:], "big") & 0x0FFF != (vlan or 0):
+        return None
+    bare = frame[:12] + frame[12 + len(tag) :]
+    answer = _arp(bare, cluster_mac, shared) or _advertisement(bare, cluster_mac, shared)
+    return frame[6:12] + mac + tag + answer if answer else None
 
 
 def _arp(frame: bytes, cluster_mac: bytes, shared: Collection[Address]) -> bytes | None:

@@ -16,9 +16,9 @@ from remainder.flow import EXTENSION_HEADERS, ICMP, ICMPV6, WITH_PORTS, Address,
 from remainder.outcome import Outcome
 
 ETHERNET_BYTES: Final = 14
-VLAN_TYPES: Final = frozenset({0x8100, 0x88A8})
+VLAN_TYPE: Final = 0x8100
+SERVICE_VLAN_TYPE: Final = 0x88A8
 VLAN_TAG_BYTES: Final = 4
-VLAN_TAGS_MAX: Final = 2
 IP_VERSIONS: Final[Mapping[int, int]] = {0x0800: 4, 0x86DD: 6}
 """EtherType → IP version."""
 
@@ -87,15 +87,20 @@ class Packet:
     """of an error: whether the quoted packet is one"""
 
 
-def ethernet(frame: bytes) -> tuple[int, int]:
-    """Section 1, steps 1, 3 and 4: the IP version, and where the IP header starts."""
+def ethernet(frame: bytes, vlan: int | None = None) -> tuple[int, int]:
+    """Section 1, steps 1, 3 and 4: the IP version, and where the IP header starts.
+
+    ``vlan`` is the ID of the tag that frames must have; None: they must have none.
+    """
     at = ETHERNET_BYTES
     _must_fit(at, len(frame))
-    for _ in range(VLAN_TAGS_MAX):
-        if word(frame, at - 2) not in VLAN_TYPES:
-            break
+    tag_id = 0
+    if word(frame, at - 2) == VLAN_TYPE:
+        _must_fit(at + VLAN_TAG_BYTES, len(frame))
+        tag_id = word(frame, at) & 0x0FFF
         at += VLAN_TAG_BYTES
-        _must_fit(at, len(frame))
+    if tag_id != (vlan or 0) or word(frame, at - 2) in (VLAN_TYPE, SERVICE_VLAN_TYPE):
+        raise DecidedError(Outcome.OTHER_VLAN)
     version = IP_VERSIONS.get(word(frame, at - 2))
     if version is None:
         raise DecidedError(Outcome.NOT_IP)

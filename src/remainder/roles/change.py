@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from remainder.errors import HostError
 from remainder.fleet import Part
 from remainder.flow import Address
+from remainder.kernel.netlink import Interface
 from remainder.kernel.plane import Plane, Prepared, Wish
 from remainder.roles import ROLES
 from remainder.roles.reconcile import Told
@@ -28,6 +29,8 @@ class Change:
 
     role: RunningRole
     part: Part
+    interface: Interface
+    """As it serves the part."""
     fingerprint: str
     macs: dict[Address, bytes]
     managed: set[Address]
@@ -88,7 +91,8 @@ class Change:
 
 
 def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -> Change:
-    host, interface, kind = role.host, role.interface, ROLES[part.role]
+    host, kind = role.host, ROLES[part.role]
+    interface = role.serving(role.interface, part)
     kind.refuse(interface)
     mac, heard = kind.hears(part), None
     if mac is not None:
@@ -96,8 +100,8 @@ def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -
         if host.listen_to(interface, mac, join=True):
             back.callback(host.listen_to, interface, mac, join=False)
             heard = mac
-    fresh = addresses_of(part.plan) - role.managed
-    back.callback(role.forget, fresh)
+    managed = role.managed if interface.segment == role.interface.segment else set[Address]()
+    back.callback(role.forget, addresses_of(part.plan) - managed, index=interface.segment)
     asked = {address: role.macs.get(address) for address in role.managed | role.macs.keys()}
     resolved = resolve(
         host,
@@ -127,6 +131,7 @@ def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -
     return Change(
         role=role,
         part=part,
+        interface=interface,
         fingerprint=fingerprint,
         macs=resolved.macs,
         managed=resolved.managed,
@@ -139,19 +144,25 @@ def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -
 
 
 def _keep_tags(role: RunningRole, part: Part, back: ExitStack) -> tuple[str, tuple[str, ...]]:
-    """(mode, offloads switched off): a native program must see VLAN tags.
+    """(mode, offloads switched off): an XDP program must see VLAN tags in the frame.
 
-    Without them a frame of VLAN 5 would be sent on untagged, into another
-    network.  In generic mode the kernel keeps the tag beside the frame.
+    A card may put them beside it, where XDP does not see them: a native program would send
+    a frame of VLAN 5 on untagged, into another network, and a generic one takes frames of
+    every VLAN for untagged ones.  A sender is shown what is beside the frame.
     """
-    host, name = role.host, role.interface.name
-    mode = role.mode_asked(part)
-    if not ROLES[part.role].wants_native(role.interface, mode):
+    host, interface = role.host, role.interface
+    mode, kind, name = role.mode_asked(part), ROLES[part.role], interface.name
+    generic = not kind.wants_native(interface, mode)
+    # What is beside a frame on a veth was put there by its peer, whatever the veth offloads.
+    if kind.side != "XDP" or (generic and interface.kind == "veth"):
         return mode, role.offloads
     found = host.strips_vlan_tags(name)
     try:
         host.switch_offloads(name, found, on=False)
     except HostError as error:
+        if generic:
+            role.wanted.warn(f"{error}, so frames of every VLAN are taken for untagged ones")
+            return mode, role.offloads
         sentence = f"{error}, so VLAN frames would be forwarded without their tag"
         if mode == "native":
             raise HostError(

@@ -60,10 +60,13 @@ def take_back(host: Host, before: state.State) -> None:
     if index is None:
         return  # the interface is gone, and with it what stood on it
     interface = host.interface_at(index)
-    for text in before.assigned:
-        host.remove_address(interface.segment, ip_address(text))
+    # It may have served a VLAN, of which the notes do not tell.
+    above = [link.index for link in host.links() if link.vlan and link.below == index]
+    for segment in (interface.segment, *above):
+        for text in before.assigned:
+            host.remove_address(segment, ip_address(text))
+        host.forget(segment, [ip_address(text) for text in before.managed])
     give_back(host, interface.name, tuple(before.offloads))
-    host.forget(interface.segment, [ip_address(text) for text in before.managed])
     mac = notes.mac_of(before.cluster_mac)
     if mac is not None:
         host.listen_to(interface, mac, join=False)

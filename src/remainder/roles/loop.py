@@ -30,6 +30,9 @@ LOOK_S: Final = 0.25
 TEND_S: Final = 5.0
 """How often the whole host is read, though nothing seems to have happened."""
 
+WATCH_S: Final = 2.0
+"""How often ``watch`` is called, at most."""
+
 AGAIN_S: Final = 5.0
 """How often a file is tried again that the host, not the file, was the reason to refuse."""
 
@@ -65,12 +68,13 @@ def serve(
     *,
     ready: Callable[[], None],
     published: Callable[[], None],
+    watch: Callable[[], None] = lambda: None,
     notify: Notify | None = None,
 ) -> None:
     """Follow the file and the host until SIGTERM or Ctrl-C; then return.
 
-    ``ready`` is called when nothing can be missed any more, ``published`` after each new file.
-    ``notify`` is the service manager, which hears of both.
+    ``ready`` is called when nothing can be missed any more, ``published`` after each new file,
+    ``watch`` every few seconds.  ``notify`` is the service manager, which hears of the first two.
     """
     notify = notify or Notify()
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -83,7 +87,7 @@ def serve(
         signal.signal(number, on_signal)
     monitor = node.host.watch(events)
     try:
-        loop = Loop(node, events, published, notify)
+        loop = Loop(node, events, published, watch=watch, notify=notify)
         loop.look()
         ready()
         notify.status(_status(node))
@@ -102,6 +106,9 @@ class Loop:
     events: queue.SimpleQueue[Any]
     published: Callable[[], None]
     notify: Notify = field(default_factory=Notify)
+    watch: Callable[[], None] = lambda: None
+    watch_s: float = 0.0
+    """When to call it again."""
     touched: bool = False
     """Something has happened that a look may find."""
     mended: int = 0
@@ -111,6 +118,8 @@ class Loop:
     not_before_s: float = 0.0
     pass_s: float = 0.0
     reading: bool = False
+    asked: bool = False
+    """A reload was asked for, whether the file has changed or not."""
     asked_again: bool = False
     """SIGHUP came while the file was being read."""
     refused: Read | None = None
@@ -142,6 +151,9 @@ class Loop:
         restless = not self.node.glance() or self.touched
         if now_s >= self.look_s or (restless and now_s >= self.not_before_s):
             self.look()
+        if now_s >= self.watch_s:
+            self.watch()
+            self.watch_s = now_s + max(WATCH_S, SHARE * (self.clock() - now_s))
         if self.reading:
             return
         if self.node.source.changed():
@@ -167,14 +179,17 @@ class Loop:
             case Request.STOP:
                 return Request.STOP
             case Request.RELOAD:
+                self.asked = self.asked or not self.reading
                 self._read()
             case _FileRead():
                 self.reading = False
-                self._publish(event.result)
+                if self.asked or not self._is_known(event.result):
+                    self._publish(event.result)
+                self.asked = False
                 self.notify.status(_status(self.node))
                 self.notify.ready()
                 if self.asked_again:
-                    self.asked_again = False
+                    self.asked_again, self.asked = False, True
                     self._read()
             case Learned():
                 self._learn(event)
@@ -193,6 +208,11 @@ class Loop:
                 self.touched = self.touched or role.needs(event.neighbour.address)
             else:
                 role.neighbour_changed(event.neighbour)
+
+    def _is_known(self, read: Read | Exception) -> bool:
+        """Whether a file was only touched, and is what runs."""
+        refused = self.refused is not None or any(role.refused for role in self.node.roles)
+        return isinstance(read, Read) and read.is_same and not refused
 
     def _read(self) -> None:
         if self.reading:

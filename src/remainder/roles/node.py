@@ -33,6 +33,8 @@ class Read:
     parts: list[Part]
     fingerprint: str
     stands_by: bool
+    is_same: bool = False
+    """As what was read before."""
 
 
 @dataclass
@@ -71,7 +73,12 @@ class RunningNode:
         """What the file says now; touches nothing that runs.  Raises ConfigError."""
         config = self.source.load()
         parts = parts_of(config, self.wanted.node)
-        return Read(parts, self.source.fingerprint, config.vrrp is not None)
+        return Read(
+            parts,
+            self.source.fingerprint,
+            stands_by=config.vrrp is not None,
+            is_same=self.source.is_same,
+        )
 
     def publish(self, read: Read) -> None:
         """All roles become what the file says, or none does."""
@@ -87,8 +94,9 @@ class RunningNode:
                     running[part.role] = role
                     found.append(role)
                 # Of all roles first: it is quick, and waits for nobody.
-                ROLES[part.role].refuse(running[part.role].interface)
-                check_servers(self.host, part.plan, running[part.role].interface)
+                interface = running[part.role].serving(running[part.role].interface, part)
+                ROLES[part.role].refuse(interface)
+                check_servers(self.host, part.plan, interface)
             changes = _changed(((running[part.role], part) for part in parts), read.fingerprint)
         except BaseException:  # Ctrl-C among them: nobody else would clean up
             for role in found:

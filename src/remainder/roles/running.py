@@ -27,10 +27,10 @@ from remainder.observe import state
 from remainder.plan import Plan, Role
 from remainder.roles import ROLES, notes
 from remainder.roles.change import Change
-from remainder.roles.leaving import give_back, take_back
+from remainder.roles.leaving import take_back
 from remainder.roles.losses import Losses
 from remainder.roles.reconcile import Told
-from remainder.roles.segment import addresses_of
+from remainder.roles.segment import addresses_of, on_vlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class RunningRole:
             notes.numbers_of(before),
             code=before.fingerprint_program if before is not None else None,
         )
-        interface = _interface(host, asked[0], before, wanted.warn)
+        interface = on_vlan(host, _interface(host, asked[0], before, wanted.warn), part.vlan)
         role = cls(wanted, host, planes, part, interface, plane, asked)
         for sentence, name in ROLES[part.role].warnings(host, part, interface):
             wanted.warn(sentence, id=name)
@@ -189,6 +189,10 @@ class RunningRole:
             return self.plane.mode
         return _asked(self.wanted, part)[1]
 
+    def serving(self, interface: Interface, part: Part) -> Interface:
+        """An interface as it serves a part: untagged, or a VLAN.  Raises HostError."""
+        return on_vlan(self.host, interface, part.vlan)
+
     @contextmanager
     def telling(self) -> Iterator[None]:
         """For what comes after a commit: a refusal is told, and ends nothing."""
@@ -208,6 +212,14 @@ class RunningRole:
         }
         with self.telling():
             self.host.forget(index, set(addresses) - needed)
+
+    def leave_segment(self, index: int) -> None:
+        """Take back what stood on an interface that is no longer the segment's."""
+        self.forget(self.managed, index=index)
+        for address in self.assigned:
+            with self.telling():
+                self.host.remove_address(index, address)
+        self.managed, self.assigned = set(), set()
 
     def close(self) -> None:
         """Let go of the plane; it runs on."""
@@ -230,6 +242,10 @@ class RunningRole:
         part = change.part
         hears = ROLES[part.role].hears(part)
         gone, heard = self.managed - change.managed, self.heard
+        if change.interface.segment != self.interface.segment:  # another VLAN
+            self.leave_segment(self.interface.segment)
+            gone = set()
+        self.interface = change.interface
         self.part, self.fingerprint, self.macs = part, change.fingerprint, change.macs
         self.__dict__.pop("_reached", None)
         self.managed, self.heard = set(change.managed), change.heard
@@ -242,9 +258,6 @@ class RunningRole:
             with self.telling():
                 self.host.listen_to(self.interface, heard, join=False)
         self.forget(gone)
-        if self.mode != "native":
-            give_back(self.host, self.interface.name, self.offloads)
-            self.offloads = ()
         if self.elsewhere is not None:
             with self.telling():
                 take_back(self.host, self.elsewhere)

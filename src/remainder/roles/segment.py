@@ -6,11 +6,12 @@ Method l2 needs every server on the interface's own segment.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from remainder.errors import HostError
 from remainder.flow import Address
+from remainder.kernel import segment
 from remainder.kernel.host import Host
 from remainder.kernel.neighbours import Neighbour
 from remainder.kernel.netlink import Interface
@@ -25,6 +26,13 @@ RESOLVE_S: Final = 2.0
 def addresses_of(plan: Plan) -> set[Address]:
     """Every address that packets are sent to."""
     return {address for _, _, address in plan.reached}
+
+
+def on_vlan(host: Host, interface: Interface, vlan: int | None) -> Interface:
+    """An interface as it serves a part of the file: untagged, or a VLAN.  Raises HostError."""
+    if vlan is None:
+        return replace(interface, vlan=None, above=None)
+    return segment.on_vlan(host.links(), interface, vlan)
 
 
 def check_servers(host: Host, plan: Plan, interface: Interface) -> None:

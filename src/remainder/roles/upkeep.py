@@ -39,11 +39,12 @@ def tend(role: RunningRole) -> bool:
     Raises HostError for what the host refuses, when all else is mended.
     """
     try:
-        interface = role.host.interface_at(role.interface.index)
+        there = role.host.interface_at(role.interface.index)
     except HostError as error:
         if error.id != "interface-gone":
             raise
         return _wait_for_interface(role)
+    interface = role.serving(there, role.part)
     again = _follow(role, interface)
     networks = frozenset(ROLES[role.role].on_link(role.host, interface))
     own_macs = ROLES[role.role].own_macs(role.host, role.part, interface)
@@ -84,7 +85,7 @@ def _wait_for_interface(role: RunningRole) -> bool:
             id="interface-gone",
         )
     try:
-        role.interface = role.host.interface(name)
+        role.interface = role.serving(role.host.interface(name), role.part)
     except HostError:
         return False
     role.gone = False
@@ -98,11 +99,7 @@ def _follow(role: RunningRole, now: Interface) -> bool:
     if now.name != before.name:
         say(f"{before.name} is called {now.name} now, and still served")
     if now.segment != before.segment:
-        role.forget(role.managed, index=before.segment)
-        for address in role.assigned:
-            with role.telling():
-                role.host.remove_address(before.segment, address)
-        role.managed, role.assigned = set(), set()
+        role.leave_segment(before.segment)
         say(
             f"{now.name} is {'a port' if now.holder else 'no longer a port'} of a bridge or bond; "
             f"servers are looked for on the {'one above' if now.holder else 'interface itself'}"

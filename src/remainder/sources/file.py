@@ -7,9 +7,11 @@ omitted if it is unknown.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 import stat
+import time
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -30,6 +32,10 @@ MAX_BYTES: Final = 1 << 26
 """More than 16,384 services with dozens of servers each need."""
 
 
+RESTLESS_S: Final = 1.0
+"""How long a file that never stands still is waited for."""
+
+
 class Source:
     """A watched file: loaded now, and again when it has changed."""
 
@@ -38,8 +44,12 @@ class Source:
         self.fingerprint = ""  # of the file that was loaded last, see secrecy.py
         self.exposed: str | None = None  # a warning: others can read its secret
         self._followed = [path]
+        self.is_same = False
+        """Whether the last load found what the one before it had found."""
+        self._loaded: tuple[bytes, bytes | None] | None = None
         self._seen: list[tuple[int, ...]] = []
         self._latest: list[tuple[int, ...]] = []
+        self._restless_s: float | None = None
 
     def load(self) -> Config:
         """Read and check the file.  Raises ConfigError; then ``changed`` waits for a better one."""
@@ -56,16 +66,28 @@ class Source:
         stands_in_it = config.secret if config.secret_file is None else None
         self.fingerprint = fingerprint_of(content, stands_in_it)
         self.exposed = exposed(self.path, config)
+        loaded = (hashlib.sha256(content).digest(), config.secret)
+        self.is_same, self._loaded = loaded == self._loaded, loaded
         return config
 
     def changed(self) -> bool:
         """Whether the file, or the secret's file, may have changed since the last load.
 
-        Only once it is unchanged between two looks: a file still being written is incomplete.
+        Only once it is unchanged between two looks, since a file still being written is
+        incomplete; but not for longer than ``RESTLESS_S``.
         """
         look = self._look()
         stands_still, self._latest = look == self._latest, look
-        return stands_still and look != self._seen
+        if look == self._seen:
+            self._restless_s = None
+            return False
+        if not stands_still:
+            if self._restless_s is None:
+                self._restless_s = time.monotonic()
+            if time.monotonic() - self._restless_s < RESTLESS_S:
+                return False
+        self._restless_s = None
+        return True
 
     def _look(self) -> list[tuple[int, ...]]:
         looks: list[tuple[int, ...]] = []
@@ -75,7 +97,8 @@ class Source:
             except (OSError, ValueError):
                 looks.append(())
             else:
-                looks.append((found.st_mtime_ns, found.st_size, found.st_ino))
+                # The time of the last change of the inode cannot be set, as the others can.
+                looks.append((found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns))
         return looks
 
 

@@ -56,6 +56,7 @@ _WEIGHT: Final = "an integer, 0–255"
 _SLOTS: Final = f"a prime, at most {MAX_SLOTS}"
 _FRAGMENTS: Final = "'drop' or 'forward'"
 _INTERFACE: Final = INTERFACE_EXPECTED
+_VLAN: Final = "a VLAN ID, 1–4094"
 _MODE: Final = "'auto', 'native' or 'generic'"
 
 EXPECTED: Final[Mapping[str, str]] = {
@@ -82,6 +83,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "balancer[].name": _NAME,
     "balancer[].interface": _INTERFACE,
     "balancer[].mode": _MODE,
+    "balancer[].vlan": _VLAN,
     "balancer[].assign_vips": "true or false",
     "vrrp": "one [vrrp] section, in single brackets",
     "vrrp.router_id": "an integer, 1–255",
@@ -98,6 +100,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "cluster[].members[].interface": _INTERFACE,
     "cluster[].members[].weight": _WEIGHT,
     "cluster[].members[].mode": _MODE,
+    "cluster[].members[].vlan": _VLAN,
     "cluster[].mac": f"a MAC address in quotes, like '{CLUSTER_MAC}'",
     "cluster[].slots": _SLOTS,
     "cluster[].fragments": _FRAGMENTS,
@@ -115,6 +118,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "return_path[].senders[]": f"a sender, like {_MEMBER}",
     "return_path[].senders[].name": _NAME,
     "return_path[].senders[].interface": _INTERFACE,
+    "return_path[].senders[].vlan": _VLAN,
     "return_path[].services": "a list of service names",
     "return_path[].services[]": _NAME,
     "return_path[].others": "true or false",

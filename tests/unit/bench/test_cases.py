@@ -17,7 +17,7 @@ from remainder_bench.cases import AXES, Case, default, grid, matching, subject, 
 
 
 def outcome_of(timed: cases.Subject) -> Outcome:
-    node = Node(mac=OWN_MAC, macs=made_up_macs(timed.plan))
+    node = Node(mac=OWN_MAC, macs=made_up_macs(timed.plan), vlan=timed.vlan)
     return process(timed.plan, node, timed.template.frame).outcome
 
 

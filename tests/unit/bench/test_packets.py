@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 from remainder.errors import ConfigError
 from remainder.flow import Flow
 from remainder.reference import read_flow
-from remainder_bench.packets import CLIENT, PACKETS, STRANGER, template_of
+from remainder_bench.packets import CLIENT, PACKETS, STRANGER, template_of, vlan_of
 from tests.frames import ARP, ethernet
 
 FLOWS = {version: Flow(CLIENT[version], 1024, STRANGER[version], 80, 6) for version in (4, 6)}
@@ -21,7 +21,9 @@ FLOWS = {version: Flow(CLIENT[version], 1024, STRANGER[version], 80, 6) for vers
 @pytest.mark.parametrize("kind", PACKETS)
 def test_a_packet_is_of_the_flow_it_was_made_for(kind: str, version: int) -> None:
     """An ICMP error is of the flow it quotes."""
-    assert FLOWS[version] == read_flow(PACKETS[kind](FLOWS[version]))
+    frame = PACKETS[kind](FLOWS[version])
+
+    assert FLOWS[version] == read_flow(frame, vlan_of(frame))
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -33,7 +35,7 @@ def test_writing_at_the_places_of_the_template_makes_another_flow(kind: str, ver
     frame[template.source_at + wide - 4 : template.source_at + wide] = b"\xc6\x12\x01\x02"
     port_at = template.ports_at + (0 if template.client_first else 2)
     frame[port_at : port_at + 2] = (4321).to_bytes(2, "big")
-    flow = read_flow(bytes(frame))
+    flow = read_flow(bytes(frame), vlan_of(bytes(frame)))
 
     assert flow is not None
     assert int.from_bytes(b"\xc6\x12\x01\x02", "big") == int(flow.src_ip) & 0xFFFF_FFFF
@@ -48,7 +50,7 @@ def test_another_vip_is_written_wherever_it_stands(kind: str) -> None:
     for at in (template.vip_at, template.vip_again_at):
         frame[at : at + 4] = b"\xcb\x00\x71\x09"
 
-    flow = read_flow(bytes(frame))
+    flow = read_flow(bytes(frame), vlan_of(bytes(frame)))
 
     assert flow is not None
     assert "203.0.113.9" == str(flow.dst_ip)

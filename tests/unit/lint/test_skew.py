@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from math import gcd
 
@@ -104,6 +105,35 @@ def test_one_client_per_network_reaches_as_few_servers_as_we_say(
     worst = min(servers_met(what, one_per_network(version, last=last)) for last in range(16))
 
     assert worst == (skew.reached if skew else owners_of(weights))
+
+
+@given(equal_weights | any_weights, versions)
+def test_clients_with_a_fixed_source_port_reach_as_few_servers_as_we_say(
+    weights: list[int], version: int
+) -> None:
+    """The formula reads the port, but it is always the same: NTP, SIP, VPNs."""
+    what = service(CLAIM_17, weights, version=version, protocol="udp")
+    skew = named(what, "fixed_port_per_24" if version == 4 else "fixed_port_per_64")
+    worst = min(
+        servers_met(what, [replace(flow, protocol=17) for flow in one_per_network(version, last=n)])
+        for n in range(16)
+    )
+
+    assert worst == (skew.reached if skew else owners_of(weights))
+
+
+@given(
+    st.sampled_from(["src_port", "src_port + dst_port", "hash(src_port, dst_ip)"]),
+    equal_weights,
+    versions,
+)
+def test_a_key_of_ports_alone_sends_all_clients_of_one_port_to_one_server(
+    key: str, weights: list[int], version: int
+) -> None:
+    what = service(key, weights, version=version)
+
+    assert 1 == servers_met(what, one_per_network(version))
+    assert (len(weights) > 1) == (named(what, "ports_only") is not None)
 
 
 @given(any_weights, versions, st.sampled_from([CLAIM_13, CLAIM_17]), st.sampled_from([251, 4093]))
@@ -257,8 +287,25 @@ def test_the_first_skew_is_told_in_words(
     [
         (service(CLAIM_17, [1] * 4), {"even_ports": "warning", "one_more": "note"}),
         (service(CLAIM_17, [1] * 3), {"one_more": "note"}),
-        (service(CLAIM_17, [1] * 4, protocol="udp"), {"one_more": "note"}),
-        (service(CLAIM_17, [1] * 4, protocol="any"), {"even_ports": "warning", "one_more": "note"}),
+        (service(CLAIM_17, [1] * 3, protocol="udp"), {"one_more": "note"}),
+        (
+            service(CLAIM_17, [1] * 4, protocol="udp"),
+            {"fixed_port_per_24": "warning", "one_more": "note"},
+        ),
+        (
+            service(CLAIM_17, [1] * 4, protocol="any"),
+            {"even_ports": "warning", "fixed_port_per_24": "warning", "one_more": "note"},
+        ),
+        (
+            service(CLAIM_17, [1] * 4, protocol="udp", version=6),
+            {"fixed_port_per_64": "warning", "one_more": "note"},
+        ),
+        (
+            service("src_port + dst_port", [1] * 4),
+            {"even_ports": "warning", "ports_only": "warning", "one_more": "note"},
+        ),
+        (service("hash(src_port)", [1] * 4, table="maglev"), {"ports_only": "warning"}),
+        (service("hash(src_port, src_ip)", [1] * 4, table="maglev", protocol="udp"), {}),
         (service(CLAIM_17, [1] * 3, protocol="gre"), {"one_client": "note", "one_more": "note"}),
         (service("src_port", [1] * 3, protocol="gre"), {"source_unread": "warning"}),
         (

@@ -212,8 +212,8 @@ WRONG = {
     ),
     "balancer: found 26 [[balancer]] sections, the maximum with [vrrp] is 25": too_many(),
     "balancer[1].assign_vips: assign_vips is true, but with [vrrp]": one_assigns(),
-    "balancer[0].interface: interface is 'eth 0', which keepalived cannot read": replace(
-        PAIR, balancer=[replace(PAIR.balancer[0], interface="eth 0"), PAIR.balancer[1]]
+    "balancer[0].interface: interface is 'eth#0', which keepalived cannot read": replace(
+        PAIR, balancer=[replace(PAIR.balancer[0], interface="eth#0"), PAIR.balancer[1]]
     ),
     "vrrp.advert_interval_s: advert_interval_s is 0.015, but VRRP counts in hundredths": replace(
         PAIR, vrrp=Vrrp(router_id=51, advert_interval_s=0.015)

@@ -38,6 +38,7 @@ from tests.segment import (
     CLIENT,
     ERROR,
     NODE,
+    PLAN,
     WEB,
     WHOLE,
     both_families,
@@ -68,32 +69,58 @@ def test_a_frame_to_another_mac_is_left_alone_whatever_is_in_it(mac: str) -> Non
     assert {Outcome.OTHER_MAC} == {run(whole[:size]).outcome for size in range(14, len(whole) + 1)}
 
 
+UNTAGGED: Final[list[list[tuple[int, int]]]] = [[], [(0x8100, 0)], [(0x8100, 0xE000)]]
+VLAN_5: Final[list[list[tuple[int, int]]]] = [[(0x8100, 5)], [(0x8100, 0xF005)]]
+OTHERS: Final[list[list[tuple[int, int]]]] = [
+    [(0x8100, 6)],
+    [(0x8100, 0x105)],
+    [(0x88A8, 5)],
+    [(0x88A8, 0)],
+    [(0x88A8, 5), (0x8100, 5)],
+    [(0x8100, 5), (0x8100, 5)],
+    [(0x8100, 5), (0x88A8, 5)],
+    [(0x8100, 0), (0x8100, 5)],
+    [(0x8100, 0), (0x8100, 0)],
+]
+
+
 @both_families
-@pytest.mark.parametrize(
-    "vlans", [[(0x8100, 5)], [(0x88A8, 5)], [(0x88A8, 0xF005), (0x8100, 6)], [(0x8100, 5)] * 2]
-)
-def test_up_to_two_vlan_tags_are_stepped_over_and_stay(
-    version: int, vlans: list[tuple[int, int]]
+@pytest.mark.parametrize("vlan", [None, 5])
+def test_only_frames_with_the_tag_of_the_file_are_taken_and_it_stays(
+    version: int, vlan: int | None
 ) -> None:
-    frame = frames.to_balancer(web_packet(version), vlans=vlans)
-    result = run(frame)
+    """A priority tag, whose ID is 0, is as good as none."""
+    taken, left = (UNTAGGED, VLAN_5) if vlan is None else (VLAN_5, UNTAGGED)
+    node = dataclasses.replace(NODE, vlan=vlan)
+    for vlans in taken:
+        frame = frames.to_balancer(web_packet(version), vlans=vlans)
+        result = process(PLAN, node, frame)
 
-    assert Outcome.FORWARDED == result.outcome
-    assert frames.onward(frame) == (result.frame or b"")[12:]
+        assert Outcome.FORWARDED == result.outcome
+        assert frames.onward(frame) == (result.frame or b"")[12:]
+    for vlans in left + OTHERS:
+        frame = frames.to_balancer(web_packet(version), vlans=vlans)
+
+        assert Result(Outcome.OTHER_VLAN) == process(PLAN, node, frame)
 
 
-@pytest.mark.parametrize("tags", [1, 2])
-def test_a_vlan_tag_cut_short_is_malformed(tags: int) -> None:
-    whole = frames.to_balancer(web_packet(4), vlans=[(0x8100, 5)] * tags)
-    starts = [whole[: 14 + 4 * tags - missing] for missing in (1, 2, 3, 4)]
+@pytest.mark.parametrize("vlan", [None, 5])
+def test_a_vlan_tag_cut_short_is_malformed(vlan: int | None) -> None:
+    node = dataclasses.replace(NODE, vlan=vlan)
+    whole = frames.to_balancer(web_packet(4), vlans=[(0x8100, 5)])
+    starts = [whole[: 18 - missing] for missing in (1, 2, 3, 4)]
 
-    assert [Outcome.MALFORMED] * 4 == [run(start).outcome for start in starts]
+    assert [Outcome.MALFORMED] * 4 == [process(PLAN, node, start).outcome for start in starts]
 
 
-def test_a_third_vlan_tag_is_not_ip() -> None:
-    frame = frames.to_balancer(web_packet(4), vlans=[(0x8100, 5)] * 3)
+def test_on_a_vlan_nothing_untagged_is_ours_whatever_it_is() -> None:
+    node = dataclasses.replace(NODE, vlan=5)
+    kinds = (frames.ARP, frames.IPV4, frames.IPV6, 0x88CC)
 
-    assert Outcome.NOT_IP == run(frame).outcome
+    assert {Outcome.OTHER_VLAN} == {
+        process(PLAN, node, frames.to_balancer(web_packet(4), ethertype=kind)).outcome
+        for kind in kinds
+    }
 
 
 @pytest.mark.parametrize("ethertype", [frames.ARP, 0x88CC, 0x8847, 0x05DC, 0x9100, 0])
@@ -363,13 +390,14 @@ SCAPY: Final = [
 
 
 @pytest.mark.parametrize(("layers", "flow"), SCAPY)
-@pytest.mark.parametrize("tags", [0, 1, 2])
-def test_frames_that_scapy_builds_are_read_right(layers: IP | IPv6, flow: Flow, tags: int) -> None:
+def test_frames_that_scapy_builds_are_read_right(layers: IP | IPv6, flow: Flow) -> None:
     frame = Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02")
-    for tag in range(tags):
-        frame /= Dot1Q(vlan=5 + tag)
+    tagged = frame / Dot1Q(vlan=5, prio=7)
 
     assert flow == read_flow(bytes(frame / layers))
+    assert flow == read_flow(bytes(tagged / layers), vlan=5)
+    assert None is read_flow(bytes(tagged / layers))
+    assert None is read_flow(bytes(tagged / Dot1Q(vlan=5) / layers), vlan=5)
 
 
 # --- there and back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -13,13 +14,15 @@ from scapy.layers.l2 import Ether
 
 from remainder.flow import Address
 from remainder.outcome import Outcome
-from remainder.reference import Result
+from remainder.reference import Result, process
 from tests import frames
 from tests.frames import ICMP_OF
 from tests.segment import (
     ALL,
     CLIENT,
+    NODE,
     PING,
+    PLAN,
     WEB,
     WHOLE,
     both_families,
@@ -47,7 +50,7 @@ def ping(version: int, number: int, **fields: Any) -> bytes:
 @pytest.mark.parametrize("number", [WEB, ALL, WHOLE])
 @pytest.mark.parametrize("ttl", [0, 1, 61, 64, 65, 255])
 @pytest.mark.parametrize("size", [0, 1, 33])
-@pytest.mark.parametrize("vlans", [(), ((0x8100, 5),)])
+@pytest.mark.parametrize("vlans", [(), ((0x8100, 5),), ((0x8100, 0xE000),)])
 def test_a_ping_is_answered_with_right_checksums_and_the_vlan_it_came_in(
     version: int, number: int, ttl: int, size: int, vlans: tuple[tuple[int, int], ...]
 ) -> None:
@@ -71,7 +74,10 @@ def test_a_ping_is_answered_with_right_checksums_and_the_vlan_it_came_in(
         ),
     )
 
-    assert Result(Outcome.ECHO_ANSWERED, answer) == run(frames.to_balancer(request, vlans=vlans))
+    node = replace(NODE, vlan=5) if (0x8100, 5) in vlans else NODE
+    actual = process(PLAN, node, frames.to_balancer(request, vlans=vlans))
+
+    assert Result(Outcome.ECHO_ANSWERED, answer) == actual
 
 
 @both_families

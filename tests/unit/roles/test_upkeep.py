@@ -543,3 +543,28 @@ def test_an_unknown_error_of_a_reader_is_told_and_ends_nothing(
     loop.handle(loop.events.get(timeout=5))
 
     assert ["new file rejected" in line for line in machine.warned] == [True]
+
+
+def test_a_file_that_is_only_touched_is_not_published_again(machine: Machine, loop: Loop) -> None:
+    before = machine.met()[0]
+    machine.file.touch()
+    wait(loop, 2 * LOOK_S)
+    loop.handle(loop.events.get(timeout=5))
+
+    assert before == machine.met()[0]
+    loop.handle(Request.RELOAD)
+    loop.handle(loop.events.get(timeout=5))
+
+    assert before + 1 == machine.met()[0]
+
+
+def test_the_same_file_after_one_that_was_rejected_is_published(
+    machine: Machine, loop: Loop
+) -> None:
+    good = machine.file.read_text()
+    for text in ("[[service]]", good):
+        machine.file.write_text(text)
+        wait(loop, 2 * LOOK_S)
+        loop.handle(loop.events.get(timeout=5))
+
+    assert [None, None] == [role.refused for role in loop.node.roles]

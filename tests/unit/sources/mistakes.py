@@ -64,7 +64,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         'interface = "eth0"',
         'interface = "eth0"\n"in ter" = 1',
-        "shop.toml:35: balancer[0].'in\\x20ter' (balancer 'lb1'): unknown key (did you mean 'interface'?); a [[balancer]] can have name, interface, mode, assign_vips",
+        "shop.toml:35: balancer[0].'in\\x20ter' (balancer 'lb1'): unknown key (did you mean 'interface'?); a [[balancer]] can have name, interface, mode, assign_vips, vlan",
     ),
     (
         "[[balancer]]",

@@ -142,3 +142,66 @@ def test_a_secret_file_that_never_ends_is_told(tmp_path: Path) -> None:
     path.write_text(SHOP.replace(SECRET, 'secret_file = "/dev/zero"'), encoding="utf-8")
     with pytest.raises(ConfigError, match=f"cannot read '/dev/zero' \\({UNENDING}\\)"):
         load(path)
+
+
+# --- is it another file now?
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """Loaded, and at rest."""
+    path = tmp_path / "shop.toml"
+    path.write_text(SHOP, encoding="utf-8")
+    found = Source(path)
+    found.load()
+    assert not found.changed()
+    return found
+
+
+def test_a_file_is_waited_for_while_it_is_being_written(source: Source) -> None:
+    source.path.write_text(SHOP + "\n", encoding="utf-8")
+
+    assert [False, True] == [source.changed(), source.changed()]
+    source.load()
+    assert not source.changed()
+
+
+def test_a_file_that_never_stands_still_is_not_waited_for_for_ever(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something may touch it at every look."""
+    now_s = [0.0]
+    monkeypatch.setattr("remainder.sources.file.time.monotonic", lambda: now_s[0])
+    answers = []
+    for number in range(12):
+        os.utime(source.path, ns=(number, number))
+        now_s[0] += 0.25
+        answers.append(source.changed())
+        if answers[-1]:
+            source.load()
+
+    assert [4, 9] == [number for number, answer in enumerate(answers) if answer]
+
+
+def test_a_change_that_keeps_size_time_and_inode_is_seen(source: Source) -> None:
+    """As `cp --preserve` of another file of the same size makes it."""
+    before = source.path.stat()
+    with source.path.open("r+", encoding="utf-8") as file:
+        file.write(SHOP.replace("80", "81", 1))
+    os.utime(source.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = source.path.stat()
+
+    assert (before.st_mtime_ns, before.st_size, before.st_ino) == (
+        after.st_mtime_ns,
+        after.st_size,
+        after.st_ino,
+    )
+    assert [False, True] == [source.changed(), source.changed()]
+
+
+def test_whether_a_file_was_only_touched_is_known(source: Source) -> None:
+    source.load()
+    assert source.is_same
+    source.path.write_text(SHOP.replace("80", "81", 1), encoding="utf-8")
+    source.load()
+    assert not source.is_same
