@@ -57,7 +57,7 @@ def ran(name: str, job: Path, command: str) -> Finished:
     kernel = kernel_of(name)
     if name == NEWEST:
         return machine.run(kernel, job, command, limit_s=LIMIT_S)
-    return stock.run(kernel, stock.root(name), job, command, limit_s=LIMIT_S)
+    return stock.run(name, kernel, job, command, limit_s=LIMIT_S)
 
 
 def minutes(done: Finished) -> str:
