@@ -84,8 +84,18 @@ class Alone:
             },
             vips & set(netlink.addresses_on(interface.index)),
             interface.xdp_program is not None,
-            pins.find(self.scene.node) is not None,
+            self._found(),
         )
+
+    def _found(self) -> bool:
+        """Whether what is pinned is attached."""
+        attached = pins.find(self.scene.node)
+        if attached is None:
+            return False
+        try:
+            return attached.is_pinned and attached.now_on() == self.index
+        finally:
+            attached.close()
 
     def __post_init__(self) -> None:
         self.index = self.scene.balancer.interface("eth0").index
