@@ -56,8 +56,10 @@ def keep_resolved(index: int, addresses: Iterable[Address]) -> None:
 
     As learned from outside they do not count towards gc_thresh3, so there may be
     more than 1,024.  An older kernel takes the request and forgets to keep them:
-    ``Neighbour.managed`` tells.
+    ``Neighbour.managed`` tells.  Raises HostError for the first that is refused, when
+    all others are kept.
     """
+    refusals: list[HostError] = []
     with netlink() as route:
         for address in addresses:
             try:
@@ -72,10 +74,14 @@ def keep_resolved(index: int, addresses: Iterable[Address]) -> None:
                     family=FAMILY[address.version],
                 )
             except NetlinkError as error:
-                raise HostError(
-                    f"the kernel refused to keep {address} resolved ({error.args[-1]}); managed "
-                    f"neighbours need Linux 5.16"
-                ) from None
+                cure = "; is IPv6 disabled on the interface?" if address.version == 6 else ""
+                refusals.append(
+                    HostError(
+                        f"the kernel refused to keep {address} resolved ({error.args[-1]}){cure}"
+                    )
+                )
+    if refusals:
+        raise refusals[0]
 
 
 def forget(index: int, addresses: Iterable[Address]) -> None:

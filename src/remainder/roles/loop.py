@@ -269,8 +269,11 @@ def _status(node: RunningNode) -> str:
         f"{role.role} on {role.interface.name}, tables {role.plan.fingerprint[:12]}"
         for role in node.roles
     )
+    gone = next((role.interface.name for role in node.roles if role.gone), None)
     trouble = next((role.trouble for role in node.roles if role.trouble), None)
     refused = next((role.refused.sentence for role in node.roles if role.refused), None)
+    if gone is not None:
+        return f"interface {gone} disappeared; waiting for it"
     if trouble is not None:
         return f"the host refuses: {trouble}; trying again"
     return f"file rejected, still running the previous one: {refused}" if refused else running
