@@ -60,8 +60,11 @@ class Monitor:
                     return  # closed
                 self._events.put(Touched())  # messages were lost
                 continue
-            for message in self._marshal.parse(data):
-                self._tell(message)
+            try:
+                for message in self._marshal.parse(data):
+                    self._tell(message)
+            except Exception:  # noqa: BLE001  (of a kind that pyroute2 cannot read: look instead)
+                self._events.put(Touched())
 
     def _tell(self, message: Any) -> None:
         event = message.get("event")

@@ -15,7 +15,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from remainder.errors import HostError
 from remainder.flow import Address
-from remainder.kernel.netlink import FAMILY, OURS, netlink
+from remainder.kernel.netlink import FAMILY, OURS, mac_from, netlink
 
 _VALID: Final = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
 _PERMANENT: Final = 0x80
@@ -100,13 +100,13 @@ def neighbours(index: int) -> dict[Address, Neighbour]:
 
 def neighbour_of(message: Any) -> Neighbour | None:
     """What a message of the kernel says of a neighbour."""
-    destination, mac = message.get("dst"), message.get("lladdr")
-    if not destination:
-        return None
+    destination = message.get("dst")
+    if not destination or message["family"] not in FAMILY.values():
+        return None  # a bridge's table of MAC addresses, say
     permanent = bool(message["state"] & _PERMANENT)
     return Neighbour(
         address=ip_address(destination),
-        mac=bytes.fromhex(mac.replace(":", "")) if mac else None,
+        mac=mac_from(message.get("lladdr")),
         valid=bool(message["state"] & _VALID),
         managed=bool((message.get("flags_ext") or 0) & _EXT_MANAGED),
         permanent=permanent,

@@ -132,11 +132,10 @@ def interface_of(link: Any) -> Interface:
     xdp = link.get("xdp")
     native = xdp.get("xdp_drv_prog_id") if xdp else None
     generic = xdp.get("xdp_skb_prog_id") if xdp else None
-    address = link.get("address") or "00:00:00:00:00:00"
     return Interface(
         index=link["index"],
         name=link.get("ifname"),
-        mac=bytes.fromhex(address.replace(":", "")),
+        mac=mac_from(link.get("address")) or bytes(6),
         mtu=link.get("mtu") or 0,
         up=bool(link["flags"] & 1),
         kind=info.get("kind") if info else None,
@@ -146,6 +145,11 @@ def interface_of(link: Any) -> Interface:
         promiscuous=bool(link["flags"] & _IFF_PROMISC),
         ethernet=link["ifi_type"] == ETHERNET,
     )
+
+
+def mac_from(written: str | None) -> bytes | None:
+    """A hardware address as pyroute2 writes it; None of a tunnel, where it is an IP address."""
+    return bytes.fromhex(written.replace(":", "")) if written and ":" in written else None
 
 
 def addresses_on(index: int) -> dict[Address, bool]:

@@ -7,7 +7,7 @@ Law: prepare everything, then commit.  What a packet could see changes in
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from remainder.errors import HostError
@@ -15,6 +15,7 @@ from remainder.fleet import Part
 from remainder.flow import Address
 from remainder.kernel.netlink import Interface
 from remainder.kernel.plane import Plane, Prepared, Wish
+from remainder.messages import Warn
 from remainder.roles import ROLES
 from remainder.roles.reconcile import Told
 from remainder.roles.segment import addresses_of, resolve
@@ -43,6 +44,8 @@ class Change:
     before: Plane | None = None
     stuck: bool = False
     """It was committed and could not be undone."""
+    untold: list[tuple[str, str | None]] = field(default_factory=list)
+    """(sentence, id) of what is wrong once this is what runs; refused, it may be tried for long."""
 
     @classmethod
     def prepare(cls, role: RunningRole, part: Part, fingerprint: str) -> Change:
@@ -84,6 +87,8 @@ class Change:
 
     def finish(self) -> None:
         """There is no way back now: let go of what ran before, and write it down; never raises."""
+        for sentence, name in self.untold:
+            self.role.wanted.warn(sentence, id=name)
         with self.role.telling():
             self.prepared.finish()
         self.back.pop_all()
@@ -93,6 +98,11 @@ class Change:
 def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -> Change:
     host, kind = role.host, ROLES[part.role]
     interface = role.serving(role.interface, part)
+    untold: list[tuple[str, str | None]] = []
+
+    def warn(sentence: str, /, *, id: str | None = None) -> None:  # noqa: A002
+        untold.append((sentence, id))
+
     kind.refuse(interface)
     mac, heard = kind.hears(part), None
     if mac is not None:
@@ -108,10 +118,10 @@ def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -
         part.plan,
         interface,
         asked,
-        role.wanted.warn,
+        warn,
         follow=role.neighbour_changed if role.published else None,
     )
-    mode, offloads = _keep_tags(role, part, back)
+    mode, offloads = _keep_tags(role, part, back, warn)
     told = Told(
         interface.mac,
         frozenset(kind.on_link(host, interface)),
@@ -140,10 +150,13 @@ def _prepare(role: RunningRole, part: Part, fingerprint: str, back: ExitStack) -
         offloads=offloads,
         prepared=prepared,
         back=back,
+        untold=untold,
     )
 
 
-def _keep_tags(role: RunningRole, part: Part, back: ExitStack) -> tuple[str, tuple[str, ...]]:
+def _keep_tags(
+    role: RunningRole, part: Part, back: ExitStack, warn: Warn
+) -> tuple[str, tuple[str, ...]]:
     """(mode, offloads switched off): an XDP program must see VLAN tags in the frame.
 
     A card may put them beside it, where XDP does not see them: a native program would send
@@ -161,14 +174,14 @@ def _keep_tags(role: RunningRole, part: Part, back: ExitStack) -> tuple[str, tup
         host.switch_offloads(name, found, on=False)
     except HostError as error:
         if generic:
-            role.wanted.warn(f"{error}, so frames of every VLAN are taken for untagged ones")
+            warn(f"{error}, so frames of every VLAN are taken for untagged ones")
             return mode, role.offloads
         sentence = f"{error}, so VLAN frames would be forwarded without their tag"
         if mode == "native":
             raise HostError(
                 f"{sentence}; use --mode generic, or the VLAN interface itself"
             ) from None
-        role.wanted.warn(f"{sentence} in native mode; {name} runs in generic mode")
+        warn(f"{sentence} in native mode; {name} runs in generic mode")
         return "generic", role.offloads
     if found:
         back.callback(host.switch_offloads, name, found, on=True)

@@ -22,7 +22,7 @@ from remainder.errors import HostError, RemainderError
 from remainder.kernel.monitor import Learned, Touched
 from remainder.observe.notify import Notify
 from remainder.roles import notes
-from remainder.roles.node import Read, RunningNode, sentence_of
+from remainder.roles.node import Read, RunningNode
 
 LOOK_S: Final = 0.25
 """How often the file and the pins are looked at: a stat or two, whatever file system it is."""
@@ -242,7 +242,7 @@ class Loop:
                 raise read
             node.publish(read)
         except (RemainderError, OSError) as error:
-            sentence = sentence_of(error)
+            sentence = notes.sentence_of(error)
             if sentence != said:
                 node.wanted.warn(
                     f"new file rejected, still running the previous one: {sentence}",

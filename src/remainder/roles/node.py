@@ -19,7 +19,7 @@ from remainder.kernel.host import Host, LinuxHost
 from remainder.kernel.plane import Planes
 from remainder.observe import state
 from remainder.plan import Role
-from remainder.roles import ROLES, leaving, upkeep
+from remainder.roles import ROLES, leaving, notes, upkeep
 from remainder.roles.change import Change
 from remainder.roles.running import RunningRole, Wanted
 from remainder.roles.segment import check_servers
@@ -144,14 +144,14 @@ class RunningNode:
                 if upkeep.tend(role):
                     again.append(role)
             except (HostError, OSError) as error:
-                trouble[role.role] = sentence_of(error)
+                trouble[role.role] = notes.sentence_of(error)
         try:
             if again:
                 changes = _changed(((role, role.part) for role in again), None)
                 for change in changes:
                     change.finish()
         except (RemainderError, OSError) as error:
-            trouble |= {role.role: sentence_of(error) for role in again}
+            trouble |= {role.role: notes.sentence_of(error) for role in again}
         for role in self.roles:
             role.note_trouble(trouble[role.role])
         return not any(trouble.values())
@@ -187,14 +187,6 @@ def _changed(parts: Iterable[tuple[RunningRole, Part]], fingerprint: str | None)
             change.discard()
         raise
     return changes
-
-
-def sentence_of(error: Exception) -> str:
-    """What to tell of an error; one of the operating system that nobody has worded names itself."""
-    if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}"
-    return str(error)
 
 
 def _commit(changes: list[Change]) -> None:

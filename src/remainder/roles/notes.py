@@ -92,6 +92,14 @@ def mac_of(text: str | None) -> bytes | None:
     return bytes.fromhex(text.replace(":", "")) if text else None
 
 
+def sentence_of(error: Exception) -> str:
+    """What to tell of an error; one of the operating system that nobody has worded names itself."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    return str(error)
+
+
 def refused(sentence: str) -> Refused:
     """A file that was refused just now."""
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")

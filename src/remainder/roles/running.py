@@ -72,6 +72,8 @@ class RunningRole:
     told: Told = field(default_factory=lambda: Told(b""))
     gone: bool = False
     """The interface is; we wait for its return."""
+    lost: bool = False
+    """Its program does not run, and that has been told."""
     vips_here: frozenset[Address] = frozenset()
     announcements: list[float] = field(default_factory=list)
     """When they are due."""
@@ -198,8 +200,8 @@ class RunningRole:
         """For what comes after a commit: a refusal is told, and ends nothing."""
         try:
             yield
-        except HostError as error:
-            self.wanted.warn(str(error))
+        except (HostError, OSError) as error:
+            self.wanted.warn(notes.sentence_of(error))
 
     def forget(self, addresses: Collection[Address], *, index: int | None = None) -> None:
         """Let go of neighbours, but for those that another role here still needs."""
@@ -252,7 +254,7 @@ class RunningRole:
         self.told = change.told
         self.offloads = change.offloads
         self.published += 1
-        self.refused = None
+        self.refused, self.lost = None, False
         self._write_state()  # at once: the next process finds its counters by it
         if heard is not None and heard != hears:
             with self.telling():

@@ -56,12 +56,12 @@ def tend(role: RunningRole) -> bool:
         role.host, role.part, interface, role.plane, told=role.told, known=known
     )
     _note_vips(role, found.vips)
-    refusals: list[HostError] = []
+    refusals: list[HostError | OSError] = []
     mended: list[str] = []
     for step, addresses in reconcile.mend(wanted, found):
         try:
             said = _MENDS[step](role, wanted, addresses)
-        except HostError as error:
+        except (HostError, OSError) as error:
             refusals.append(error)
         else:
             mended += [said] if said else []
@@ -80,6 +80,7 @@ def _wait_for_interface(role: RunningRole) -> bool:
     if not role.gone:
         role.gone = True
         role.managed, role.assigned, role.heard, role.offloads = set(), set(), None, ()
+        role.vips_here, role.lost = frozenset(), True
         role.wanted.warn(
             f"interface {role.interface.name} disappeared; waiting until there is a {name}",
             id="interface-gone",
@@ -125,6 +126,9 @@ Mend = Callable[["RunningRole", reconcile.Footing, Collection[Address]], str]
 def _attach(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     """Left to the node, which changes roles together."""
     del wanted, about
+    if role.lost:
+        return ""  # told before; its place may be taken for long
+    role.lost = True
     return f"somebody detached the {role.role}'s program, attaching it again"
 
 
@@ -174,16 +178,22 @@ def _listen(role: RunningRole, wanted: reconcile.Footing, about: Collection[Addr
 
 def _assign(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     del wanted
-    for address in about:
-        if role.host.add_address(role.interface.segment, address):
-            role.assigned.add(address)
+    refusals: list[HostError] = []
+    for address in sorted(about, key=str):  # one that is refused must not keep the others away
+        try:
+            if role.host.add_address(role.interface.segment, address):
+                role.assigned.add(address)
+        except HostError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
     return f"{_listed(about)} assigned again"
 
 
 def _resolve(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     del wanted
+    role.managed |= set(about)  # first: some may stand there though others are refused
     role.host.keep_resolved(role.interface.segment, about)
-    role.managed |= set(about)
     return f"{_listed(about)} resolved again"
 
 
