@@ -138,7 +138,8 @@ def _service(
     owners, weights = draw(_owners), draw(_weights)
     if not any(weights[: len(owners)]):
         weights = [1, *weights[1:]]
-    table = draw(st.sampled_from(["modulo", "maglev"]))
+    table = draw(st.sampled_from(["modulo", "maglev", "rendezvous", "fixed"]))
+    homes = [sum(weights[:at]) + at for at in range(len(owners) + 1)] if table == "fixed" else []
     primes = [prime for prime in PRIMES if prime >= len(owners)]
     return Service(
         name=name,
@@ -146,11 +147,16 @@ def _service(
         port=port,
         protocol="icmpv6" if vip.version == 6 and protocol == "icmp" else protocol,
         key=draw(_keys_of_any_port if port == "any" else _keys),
-        table=table,
-        slots=draw(st.sampled_from(primes)) if table == "maglev" else None,
+        table="modulo" if homes else table,
+        slots=homes[-1] if homes else draw(st.sampled_from(primes)) if table != "modulo" else None,
         servers=[
-            Server(name=f"s{owner}", address=str(SERVERS[vip.version][owner]), weight=weight)
-            for owner, weight in zip(owners, weights, strict=False)
+            Server(
+                name=f"s{owner}",
+                address=str(SERVERS[vip.version][owner]),
+                weight=weight,
+                slot=homes[at] if homes else None,
+            )
+            for at, (owner, weight) in enumerate(zip(owners, weights, strict=False))
         ],
     )
 

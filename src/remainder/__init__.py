@@ -23,6 +23,13 @@ The library needs no root and does no I/O but reading files::
 """
 
 from remainder import explain
+from remainder.answers import Answers
+from remainder.change.chance import Breaks
+from remainder.change.classes import Classes
+from remainder.change.difference import Basis, Difference, OwnerChange, Shift
+from remainder.change.flow_lists import Seen, read_flows
+from remainder.change.outlook import Outlook, outlook
+from remainder.change.sessions import Counted, Sessions
 from remainder.choice import (
     Choice,
     Match,
@@ -62,6 +69,7 @@ from remainder.fleet import (
     tiers_of,
 )
 from remainder.flow import Address, Flow, parse_endpoint, parse_flow, parse_protocol
+from remainder.flows import Flows
 from remainder.lint.both_ways import Parting, partings
 from remainder.lint.skew import Skew, skews
 from remainder.lint.without_chance import WithoutChance, without_chance
@@ -82,20 +90,27 @@ __all__ = [
     "FIELDS",
     "Address",
     "Algorithm",
+    "Answers",
     "Balancer",
+    "Basis",
+    "Breaks",
     "Calculated",
     "Choice",
+    "Classes",
     "Cluster",
     "Comparison",
     "Config",
     "ConfigError",
+    "Counted",
     "Coverage",
     "Decision",
+    "Difference",
     "Disagreement",
     "EarlierMember",
     "EarlierMembers",
     "EarlierServers",
     "Flow",
+    "Flows",
     "HostError",
     "Key",
     "Knowledge",
@@ -103,7 +118,9 @@ __all__ = [
     "Member",
     "Node",
     "Outcome",
+    "Outlook",
     "Owner",
+    "OwnerChange",
     "OwnerState",
     "Part",
     "Parting",
@@ -114,9 +131,12 @@ __all__ = [
     "ReturnPath",
     "Role",
     "Router",
+    "Seen",
     "Sender",
     "Server",
     "Service",
+    "Sessions",
+    "Shift",
     "Skew",
     "Sockets",
     "Table",
@@ -141,6 +161,7 @@ __all__ = [
     "make_plan",
     "member_plan",
     "nodes_of",
+    "outlook",
     "owner_states",
     "parse_endpoint",
     "parse_flow",
@@ -150,6 +171,7 @@ __all__ = [
     "parts_of",
     "process",
     "read_flow",
+    "read_flows",
     "return_choices",
     "return_plan",
     "server_plan",

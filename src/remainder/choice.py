@@ -90,6 +90,8 @@ class Owner(Struct, frozen=True, gc=False):
     weight: int
     address: Address | None
     """None: a member, which is found by its name"""
+    home: int | None = None
+    """The first of its own slots, in a modulo table with ``slots``."""
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -120,8 +122,10 @@ class Choice(Struct, frozen=True, kw_only=True):
 
     def filled(self) -> Table:
         """Slot → index into ``owners``; shape (slot_count,), dtype uint16."""
+        fixed = self.table == "modulo" and self.slots is not None
+        homes = [owner.home for owner in self.owners] if fixed else None
         return ALGORITHMS[self.table](
-            self.weights, [owner.name for owner in self.owners], self.slots
+            self.weights, [owner.name for owner in self.owners], self.slots, homes
         )
 
 
@@ -226,8 +230,8 @@ def _with_before(
 
 
 def _reached(owners: Sequence[Server | Router]) -> tuple[Owner, ...]:
-    return tuple(Owner(owner.name, owner.weight, owner.address) for owner in owners)
+    return tuple(Owner(owner.name, owner.weight, owner.address, owner.slot) for owner in owners)
 
 
 def _found(owners: Sequence[Member | EarlierMember]) -> tuple[Owner, ...]:
-    return tuple(Owner(owner.name, owner.weight, None) for owner in owners)
+    return tuple(Owner(owner.name, owner.weight, None, owner.slot) for owner in owners)

@@ -31,6 +31,7 @@ from remainder.config_kinds import (
     Name,
     ReachedAddress,
     Server,
+    Slot,
     Slots,
     TableText,
     VipText,
@@ -167,6 +168,7 @@ class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     name: Name
     interface: Interface
     weight: Weight = 1
+    slot: Slot | None = None
     mode: Mode = "auto"
     vlan: Vlan | None = None
 
@@ -232,10 +234,13 @@ class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     name: Name
     address: ReachedAddress
     weight: Weight = 1
+    slot: Slot | None = None
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, name: str, address: Address | str, weight: int = 1) -> None: ...
+        def __init__(
+            self, *, name: str, address: Address | str, weight: int = 1, slot: int | None = None
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         settle(self, REACHED)

@@ -48,7 +48,15 @@ KeyText = Annotated[
 ]
 TableText = Annotated[TableName, Meta(description=f"one of {', '.join(ALGORITHMS)}")]
 Slots = Annotated[
-    int, Meta(ge=1, le=MAX_SLOTS, description="maglev only: a prime, 65537 by default")
+    int,
+    Meta(
+        ge=1,
+        le=MAX_SLOTS,
+        description="maglev, rendezvous: a prime, 65537 by default; modulo: every owner has a slot",
+    ),
+]
+Slot = Annotated[
+    int, Meta(ge=0, lt=MAX_SLOTS, description="modulo with slots: the first of its own, from 0")
 ]
 Fragments = Annotated[
     Literal["drop", "forward"],
@@ -68,6 +76,7 @@ Mode = Annotated[
 
 ATTACHED: Final = fields_of(interface=InterfaceName)
 REACHED: Final = fields_of(address=MachineAddress)
+_SERVER: Final = fields_of(address=MachineAddress, interface=InterfaceName)
 CHOOSING: Final = fields_of(key=KeyValue, table=TableName)
 
 
@@ -77,6 +86,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     name: Name
     address: ReachedAddress
     weight: Weight = 1
+    slot: Slot | None = None
     interface: (
         Annotated[
             InterfaceName,
@@ -97,6 +107,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
             name: str,
             address: Address | str,
             weight: int = 1,
+            slot: int | None = None,
             interface: str | None = None,
             mode: Mode = "auto",
         ) -> None: ...
@@ -138,6 +149,7 @@ class EarlierMember(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     name: Name
     weight: Weight = 1
+    slot: Slot | None = None
 
 
 class EarlierMembers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -48,7 +48,10 @@ def json_schema() -> dict[str, Any]:
     service["properties"]["vip"]["anyOf"] = _ADDRESS
     server["properties"]["address"]["anyOf"] = _ADDRESS
     service["allOf"] = [
-        {"if": _has("table", ["modulo"]), "then": {"not": {"required": ["slots"]}}},
+        {
+            "if": {**_has("table", ["modulo"]), "required": ["table", "slots"]},
+            "then": {"properties": {"servers": {"items": {"required": ["slot"]}}}},
+        },
         {"if": _has("protocol", _WITHOUT_PORTS), "then": _has("port", ["any"])},
     ]
     del definitions["Config"]

@@ -137,6 +137,15 @@ def address_of(given: Address | str, where: str = "address") -> Address:
 
 
 _BROADCAST: Final = IPv4Address("255.255.255.255")
+_LINK_LOCAL_BROADCAST: Final = IPv4Address("169.254.255.255")
+
+
+def is_one_machine(address: Address) -> bool:
+    """Whether an answer to this address reaches one other machine (docs/packets.md, section 8)."""
+    if isinstance(address, IPv4Address):
+        first = address.packed[0]
+        return 1 <= first <= 223 and first != 127 and address != _LINK_LOCAL_BROADCAST
+    return not (address.is_multicast or address.is_unspecified or address.is_loopback)
 
 
 def check_unicast(address: Address, where: str = "address") -> None:

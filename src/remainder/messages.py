@@ -51,6 +51,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "data-plane-missing": "a state file without a data plane",
     "state-unreadable": "a state file that is broken, or of another version",
     "host-unready": "`check --strict`: this host lacks something",
+    "moves-too-much": "`plan` or an edit: more flows would move than --max-moved allows",
     "answers-differ": "`agree`: a node would answer differently from the file",
     "nodes-not-compared": "`agree`: a node could not be read, so nothing is known of its answers",
     "slots-uncovered": "`agree`: slots of a cluster that no member keeps",

@@ -13,14 +13,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Address
 from typing import Final, Literal
 
 import numpy as np
 
+from remainder.answers import Answers, Asked, answers_of
 from remainder.choice import ANY_ADDRESS, Choice, Match, Owner, choice_of
 from remainder.config import Config
-from remainder.flow import ICMP, ICMPV6, Address, Flow, address_of
+from remainder.flow import ICMP, ICMPV6, Address, Flow, address_of, is_one_machine
+from remainder.flows import Flows
 from remainder.secrecy import stretched
 from remainder.selection import Table
 from remainder.selection.key import Key
@@ -41,8 +42,6 @@ OUTCOME_OF_OWNED: Final[Mapping[Role, str]] = {
 
 ASKS_EARLIER: Final[frozenset[Role]] = frozenset({"member", "server"})
 """Whose answers depend on earlier calculations.  The balancer's table is that of the newest."""
-
-_LINK_LOCAL_BROADCAST: Final = IPv4Address("169.254.255.255")
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +192,15 @@ class Plan:
                 return planned
         return self.by_match.get(Match(ANY_ADDRESS[address.version], None, None))
 
+    def where_many(self, flows: Flows) -> Answers:
+        """Where each of many flows goes, as ``where`` says it for one; in columns, and fast."""
+        return answers_of(
+            [Asked(planned.choice, planned.table) for planned in self.choices],
+            flows,
+            secret=self.secret,
+            answers_echo=self.role == "balancer",
+        )
+
     def answers_echo(self, flow: Flow, planned: PlannedChoice | None) -> bool:
         """Whether an echo request is the balancer's own to answer (docs/packets.md, section 8)."""
         if self.role != "balancer" or flow.dst_ip not in self.vips or flow.src_ip in self.vips:
@@ -227,14 +235,6 @@ class Plan:
             before=tuple(before),
             chances=tuple(owner.name for owner in planned.way(flow, self.secret)[1:]),
         )
-
-
-def is_one_machine(address: Address) -> bool:
-    """Whether an answer to this address reaches one other machine (docs/packets.md, section 8)."""
-    if isinstance(address, IPv4Address):
-        first = address.packed[0]
-        return 1 <= first <= 223 and first != 127 and address != _LINK_LOCAL_BROADCAST
-    return not (address.is_multicast or address.is_unspecified or address.is_loopback)
 
 
 def make_plan(config: Config) -> Plan:

@@ -24,6 +24,7 @@ from remainder.config import (
 )
 from remainder.errors import ConfigError
 from remainder.flow import ICMP, ICMPV6, WITH_PORTS, Address, protocol_name
+from remainder.homes import check_homes
 from remainder.selection import slots_of
 from remainder.selection.maglev import is_prime
 from remainder.validation_earlier import validate_second_chance, validate_server_nodes
@@ -179,17 +180,12 @@ def _validate_choice(
     config: Config,
 ) -> int:
     """Key, table and owners, alike for all kinds of section; returns the slots."""
-    if choice.table == "modulo" and choice.slots is not None:
+    if choice.table != "modulo" and choice.slots is not None and not _is_prime(choice.slots):
         raise ConfigError(
             f"{where}.slots",
-            f"slots is {choice.slots}, but modulo takes its slots from the weights of its "
-            f"{owners}; remove slots, or use table = 'maglev'",
+            f"slots is {choice.slots}; expected a prime for {choice.table}, such as 65537",
         )
-    if choice.slots is not None and not _is_prime(choice.slots):
-        raise ConfigError(
-            f"{where}.slots",
-            f"slots is {choice.slots}; expected a prime for maglev, such as 65537",
-        )
+    check_homes(where, choice, owners)
     weights = [owner.weight for owner in choice.owners]
     _unique(f"{where}.{owners}", [owner.name for owner in choice.owners])
     if not any(weights):

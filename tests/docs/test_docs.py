@@ -5,8 +5,8 @@ Fenced blocks, by the words behind the fence:
 - ``toml``: a file that is valid; without a [[service]] it gets that of examples/web.toml, unless
   it needs none.
 - ``toml wrong``: a file that is refused, with the sentence in the next block, a ``text``.
-- ``console``: what follows ``$ remainder check --no-host``, ``where`` or ``schema`` is compared
-  line by line, in the folder examples; a line ``…`` stands for any lines.
+- ``console``: what follows ``$ remainder check --no-host``, ``where``, ``plan`` or ``schema`` is
+  compared line by line, in the folder examples; a line ``…`` stands for any lines.
   Of every other command it is looked at whether it and its options exist.
 - ``python``: run page by page, in the folder examples; with ``>>>`` as a doctest.
 """
@@ -127,7 +127,9 @@ class Command:
         words = self.line.split()
         if self.prompt != "$" or words[0] != "remainder" or not self.output:
             return False
-        return words[1] in ("where", "schema") or (words[1] == "check" and "--no-host" in words)
+        return words[1] in ("where", "schema", "plan") or (
+            words[1] == "check" and "--no-host" in words
+        )
 
 
 def commands() -> list[Command]:

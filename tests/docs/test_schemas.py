@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from remainder.cli import LOOK, documents, group
+from remainder.cli import LOOK, documents, group, keepalived_documents, plan_documents
 from remainder.errors import HostError
 from remainder.file_schema import DIALECT
 from remainder.fleet import member_plan
@@ -37,7 +37,12 @@ from tests.unit.test_status_view import service
 FOLDER: Final = ROOT / "docs" / "schemas"
 FLEET: Final = ROOT / "tests" / "golden" / "fleet.toml"
 WEB: Final = str(EXAMPLES / "web.toml")
-DOCUMENTS: Final[Mapping[str, Any]] = {**documents.DOCUMENTS, **bench_documents.DOCUMENTS}
+DOCUMENTS: Final[Mapping[str, Any]] = {
+    **documents.DOCUMENTS,
+    **keepalived_documents.DOCUMENTS,
+    **plan_documents.DOCUMENTS,
+    **bench_documents.DOCUMENTS,
+}
 
 
 def path_of(name: str) -> Path:
@@ -140,6 +145,19 @@ def test_where_with_the_kernel_keeps_to_its_schema() -> None:
 
     assert_is("where", document)
     assert document["server"] == document["kernel"]["server"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (WEB, str(EXAMPLES / "growing.toml")),
+        (WEB, str(EXAMPLES / "growing.toml"), "--flows", str(EXAMPLES / "flows.csv")),
+        (str(EXAMPLES / "growing.toml"), str(EXAMPLES / "dual-stack.toml")),
+        (str(FLEET), WEB),
+    ],
+)
+def test_plan_keeps_to_its_schema(arguments: tuple[str, ...]) -> None:
+    assert_is("plan", told("plan", *arguments))
 
 
 def test_status_keeps_to_its_schema(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,13 @@ SESSIONS: Final = 24
 TRANSFER_BYTES: Final = 2_000_000
 ASK_LIMIT_S: Final = 300
 
+_IN_A_VLAN: Final = """
+[[balancer]]
+name = "cards"
+interface = "{name}"
+vlan = {vlan}
+"""
+
 _AGENT: Final = """
 number=1
 while :; do
@@ -101,6 +108,7 @@ class Guest:
         self._process = process
         self._number = 0
         self._runs = 0
+        self._file = (job / "r.toml").read_text(encoding="utf-8")
 
     def ask(self, command: str) -> tuple[int, str]:
         """(status, words) of a command in the guest."""
@@ -152,9 +160,15 @@ class Guest:
         finally:
             host.call(tagging.end, f"tap{card}")
 
-    def start(self, name: str) -> tuple[int, str]:
+    def start(self, name: str, *, vlan: int | None = None) -> tuple[int, str]:
         """(pid, what it said) of ``remainder run`` on a card, ready or refused (pid 0)."""
         self._runs += 1
+        file = (
+            self._file
+            if vlan is None
+            else f"{self._file}\n{_IN_A_VLAN.format(name=name, vlan=vlan)}"
+        )
+        (self.job / "r.toml").write_text(file, encoding="utf-8")
         log = f"/run/job/run.{self._runs}"
         _, said = self.ask(
             f".venv/bin/remainder run /run/job/r.toml --interface {name} --node cards "

@@ -6,12 +6,12 @@ is set up there too; the guest then boots that root, with a layer of memory abov
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +75,7 @@ WantedBy=multi-user.target
 def root(name: str) -> Path:
     """A root of a Debian, made once, with this tree as it is now in HOME."""
     _, suite = DEBIANS[name]
-    tree = packages.CACHE / name.lower().replace(" ", "-")
+    tree = packages.CACHE / _folder(name)
     if not (tree / "made").exists():
         _make(tree, suite)
     _copy_tree(tree)
@@ -160,9 +160,17 @@ def _aside(script: str, *arguments: str) -> None:
         raise PackageError(f"{arguments[0]} cannot be set up:\n{(run.stdout + run.stderr)[-3000:]}")
 
 
-def run(
-    kernel: Kernel, tree: Path, job: Path, command: str, *, limit_s: float, more: Sequence[str] = ()
-) -> Finished:
-    """Boot a root by its systemd, run a command when it is up, and power off."""
-    root = Root(tree, home=Path(HOME), systemd=True)
-    return machine.run(kernel, job, command, limit_s=limit_s, root=root, more=more)
+def run(name: str, kernel: Kernel, job: Path, command: str, *, limit_s: float) -> Finished:
+    """Boot a Debian by its systemd, run a command when it is up, and power off.
+
+    The guest reads its root from here, so no other run may renew it meanwhile.
+    """
+    with (packages.CACHE / f"{_folder(name)}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        files = Root(root(name), home=Path(HOME), systemd=True)
+        return machine.run(kernel, job, command, limit_s=limit_s, root=files)
+
+
+def _folder(name: str) -> str:
+    """``debian-12``."""
+    return name.lower().replace(" ", "-")

@@ -56,10 +56,12 @@ def broken(passed: Passed) -> str:
     return "" if passed.whole else "bodies did not come through whole"
 
 
-def tried(booted: tuple[Kernel, Guest], question: str, name: str) -> None:
+def tried(
+    booted: tuple[Kernel, Guest], question: str, name: str, *, vlan: int | None = None
+) -> None:
     """Start on an interface with the balancer's addresses, send traffic, stop; note and judge."""
     kernel, guest = booted
-    pid, said = guest.start(name)
+    pid, said = guest.start(name, vlan=vlan)
     how, lost = told(said), ""
     if pid:
         try:
@@ -122,7 +124,7 @@ def test_a_card_keeps_the_tags_of_a_vlan(booted: tuple[Kernel, Guest], card: str
     try:
         with guest.tagged(number):
             guest.plug("top")
-            tried(booted, f"{card}, tagged frames", name)
+            tried(booted, f"{card}, tagged frames", name, vlan=VLAN)
     finally:
         guest.ask(f"ip link del top; ip link set {name} down")
 

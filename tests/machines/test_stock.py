@@ -57,7 +57,7 @@ def ran(name: str, job: Path, command: str) -> Finished:
     kernel = kernel_of(name)
     if name == NEWEST:
         return machine.run(kernel, job, command, limit_s=LIMIT_S)
-    return stock.run(kernel, stock.root(name), job, command, limit_s=LIMIT_S)
+    return stock.run(name, kernel, job, command, limit_s=LIMIT_S)
 
 
 def minutes(done: Finished) -> str:
@@ -88,7 +88,7 @@ def test_the_shipped_unit_starts_publishes_survives_and_stops(tmp_path: Path, na
 def test_the_demo_plays_to_its_last_tick(tmp_path: Path, name: str) -> None:
     done = ran(name, tmp_path, DEMO)
     ticks = len(re.findall(r"^ *✓", done.output, re.MULTILINE))
-    crosses = done.output.count("✗")
+    crosses = len(re.findall(r"^ *✗", done.output, re.MULTILINE))
     found = f"{ticks} ticks, {crosses} crosses, {minutes(done)}"
     report.note("`./demo`", kernel_of(name), found if done.status == 0 else f"**fails: {found}**")
 

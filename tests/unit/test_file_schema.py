@@ -71,6 +71,7 @@ VALID = {
     "a hash over a Maglev table": with_service(
         key=" hash ( src_ip,dst_port )", table="maglev", slots=251
     ),
+    "a modulo table with slots": with_service(slots=7, servers=[SERVER | {"slot": 0}]),
     "a weight": with_server(weight=0),
     "every key of a balancer": with_balancer(mode="native", assign_vips=True),
     "a secret": with_service() | {"secret": "0123456789abcdef" * 2},
@@ -184,7 +185,7 @@ def test_the_schema_takes_a_key_if_the_program_does(text: str) -> None:
     try:
         parse_key(text)
     except ConfigError as error:
-        # A pattern does not count: a field that stands twice is left to the program.
+        # A pattern does not count: a field that appears twice is left to the program.
         taken = "appears twice" in error.problem
     else:
         taken = True

@@ -187,7 +187,7 @@ MISTAKES = [
     ),
     (
         FILE + BEFORE.replace('"modulo"', '"modullo"'),
-        "f.toml:12: service[0].before[0].table (service 'web'): unknown table 'modullo' (did you mean 'modulo'?); expected one of modulo, maglev",
+        "f.toml:12: service[0].before[0].table (service 'web'): unknown table 'modullo' (did you mean 'modulo'?); expected one of modulo, maglev, rendezvous",
     ),
 ]
 

@@ -23,6 +23,7 @@ from remainder.printable import printable_lines
 LOOK: Final[Mapping[str, str]] = {
     "check": "Check a file for mistakes and skew, and whether this host can run it",
     "where": "Show which server a flow goes to, and why",
+    "plan": "Show what a new file would move and break",
     "status": "Show what runs here, with counters",
     "bench": "Benchmark the data plane and the control plane",
     "keepalived": "Print the keepalived.conf for a node",
@@ -33,6 +34,13 @@ LOOK: Final[Mapping[str, str]] = {
 
 CHANGE: Final[Mapping[str, str]] = {
     "run": "Run this node's roles until stopped",
+    "add": "Add a server to a file",
+    "drain": "Give a server no new sessions",
+    "remove": "Remove a server from a file",
+    "weight": "Change the weight of a server",
+    "change-key": "Change the formula of a file",
+    "settle": "Forget earlier calculations of a file",
+    "undo": "Take back the last change of a file",
     "detach": "Stop a data plane that was left running",
     "lab": "Open a test network of namespaces with a shell in it",
     "demo": "Show it at work on real traffic, in namespaces",
@@ -57,7 +65,7 @@ class _Commands(click.Group):
         if cmd_name in APART:
             command = _from_apart(cmd_name)
         else:
-            command = importlib.import_module(f"remainder.cli.{cmd_name}").command
+            command = importlib.import_module(f"remainder.cli.{_module(cmd_name)}").command
         if not isinstance(command, click.Command):
             raise TypeError(cmd_name)
         return command
@@ -82,6 +90,10 @@ class _Commands(click.Group):
             if ctx.meta.get(ASKED) and not ctx.meta.get(ANSWERED):
                 show(Failure(error=problem_of(error, _sentence(error))), line=True)
             raise
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def _from_apart(name: str) -> object:

@@ -64,6 +64,7 @@ def command(
     planned = [item for tier in tiers if tier.kind != "return_path" for item in tier.plan.choices]
     found = [(item.name, skew) for item in planned for skew in skews(item.choice)]
     warnings = [parting.sentence for parting in partings(config)]
+    warnings += [lost.sentence for lost in without_chance(config)]
     warnings += [polarisation.sentence for polarisation in polarisations(config, tiers)]
     warnings += [lost.sentence for lost in without_chance(config)]
     if (readable := exposed(file, config)) is not None:

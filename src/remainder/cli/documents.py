@@ -192,6 +192,8 @@ class ReportedServer(Struct, kw_only=True):
     """null: not resolved"""
     weight: int
     slots: int
+    slot: int | None = None
+    """the first slot of its own, in a modulo table with ``slots``"""
     packets: int
     bytes: int
     recent_packets: int | None = None
@@ -328,41 +330,12 @@ class AgreeDocument(Struct, kw_only=True):
     """nodes that could not be compared"""
 
 
-class VrrpInstance(Struct, kw_only=True):
-    """A VRRP instance, one for each address family."""
-
-    name: str
-    version: Literal[4, 6]
-    """of IP"""
-    advertised: list[str]
-    excluded: list[str]
-
-
-class KeepalivedDocument(Struct, kw_only=True):
-    """``remainder keepalived FILE --json``."""
-
-    version: Version = 1
-    node: str
-    place: int
-    interface: str
-    router_id: int
-    priority: int
-    advert_interval_s: float
-    takeover_s: float
-    data_plane: str
-    """the pin of its link"""
-    check: str
-    """the command that succeeds while its program is attached"""
-    instances: list[VrrpInstance]
-
-
 DOCUMENTS: Final[Mapping[str, Any]] = {
     "check": CheckDocument,
     "check-failure": CheckFailure,
     "where": WhereDocument,
     "status": StatusDocument,
     "agree": AgreeDocument,
-    "keepalived": KeepalivedDocument,
     "failure": Failure,
 }
 """Name of the schema → the document."""

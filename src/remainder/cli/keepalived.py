@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from remainder.cli.documents import KeepalivedDocument, show
+from remainder.cli.documents import show
+from remainder.cli.keepalived_documents import KeepalivedDocument
 from remainder.cli.options import file_argument, json_option, node_option
 from remainder.redundancy.keepalived import plain, render, standby
 from remainder.sources.file import load

@@ -33,6 +33,7 @@ _ADVERTISEMENT: Final = 136
 _OVERRIDE: Final = 0x2000_0000
 _TARGET_MAC: Final = b"\x02\x01"  # option 2, one unit of 8 bytes
 _ARP_BYTES: Final = 42
+_GROUP_BIT: Final = 1  # of the first byte of a MAC address
 
 
 def announcement(vip: Address, mac: bytes, *, sender: bytes | None = None) -> bytes:
@@ -74,11 +75,14 @@ def announce(index: int, mac: bytes, vips: Collection[Address]) -> None:
             packets.send(announcement(vip, mac))
 
 
-def hand_over(index: int, mac: bytes, vips: Collection[Address]) -> frozenset[Address]:
+def hand_over(
+    index: int, mac: bytes, vips: Collection[Address], servers: Collection[bytes]
+) -> frozenset[Address]:
     """Ask who else holds VIPs that are no longer ours, and tell everybody; those that have one.
 
     Another balancer's answer to an IPv4 probe comes to us alone, so we pass it on.
-    To a solicitation without a source it answers everybody by itself.
+    To a solicitation without a source it answers everybody by itself.  ``servers`` are
+    the MAC addresses of those that should not answer for a VIP, and sometimes do.
     """
     handed: set[Address] = set()
     with _packets(index) as packets:
@@ -89,7 +93,7 @@ def hand_over(index: int, mac: bytes, vips: Collection[Address]) -> frozenset[Ad
             if not select.select([packets], [], [], left_s)[0]:
                 break
             found = _held(packets.recv(2048))
-            if found is None or found[0] not in vips or found[1] == mac:
+            if found is None or found[0] not in vips or found[1] in (mac, *servers):
                 continue
             vip, at = found
             if vip.version == 4:
@@ -99,7 +103,12 @@ def hand_over(index: int, mac: bytes, vips: Collection[Address]) -> frozenset[Ad
 
 
 def _held(frame: bytes) -> tuple[Address, bytes] | None:
-    """(address, MAC) that an ARP reply or a neighbour advertisement names."""
+    """(address, MAC) that an ARP reply or a neighbour advertisement names; one can send to it."""
+    found = _named(frame)
+    return None if found is None or found[1][0] & _GROUP_BIT or not any(found[1]) else found
+
+
+def _named(frame: bytes) -> tuple[Address, bytes] | None:
     kind = int.from_bytes(frame[12:14], "big")
     if kind == _ARP and len(frame) >= _ARP_BYTES and frame[20:22] == _REPLY.to_bytes(2, "big"):
         return IPv4Address(frame[28:32]), frame[22:28]

@@ -238,11 +238,12 @@ class FakeHost:
         self.kernel.step("announce", link.interface.name)
         link.announced += [(vip, mac) for vip in vips]
 
-    def hand_over(self, index: int, mac: bytes, vips: Collection[Address]) -> Collection[Address]:
+    def hand_over(
+        self, index: int, mac: bytes, vips: Collection[Address], servers: Collection[bytes]
+    ) -> Collection[Address]:
         """To whoever is beside us."""
-        del mac
-        link = self.kernel.at(index)
-        handed = [vip for vip in vips if vip in self.kernel.beside]
+        link, others = self.kernel.at(index), (mac, None, *servers)
+        handed = [vip for vip in vips if self.kernel.beside.get(vip) not in others]
         link.announced += [(vip, self.kernel.beside[vip]) for vip in handed]
         return handed
 

@@ -69,9 +69,12 @@ class Host(Protocol):
         """Tell the segment that VIPs are at this MAC."""
 
     def hand_over(
-        self, index: int, mac: bytes, vips: Collection[Address], /
+        self, index: int, mac: bytes, vips: Collection[Address], servers: Collection[bytes], /
     ) -> Collection[Address]:
-        """Tell the segment who else holds VIPs that are no longer ours; those that have one."""
+        """Tell the segment who else holds VIPs that are no longer ours; those that have one.
+
+        ``servers`` are at these MAC addresses, and nobody to hand over to.
+        """
 
     def hears(self, interface: Interface, mac: bytes, /) -> bool:
         """Whether an interface takes frames to another address than its own."""

@@ -68,10 +68,10 @@ def _differences(cluster: Cluster, path: ReturnPath) -> Iterator[str]:
         return
     if one.table != other.table:
         yield f"table ({one.table!r} and {other.table!r})"
-    elif one.table == "maglev" and len(in_) != len(back):
+    elif len(in_) != len(back) and (one.table != "modulo" or one.slots or other.slots):
         yield f"slots ({len(in_):,} and {len(back):,})"
     ours, theirs = _written(one), _written(other)
-    if set(ours) != set(theirs):
+    if set(ours) != set(theirs):  # of a modulo table with slots: with their slots
         yield f"routers ({_listed(ours)} and {_listed(theirs)})"
     elif one.table == other.table == "modulo" and ours != theirs:
         yield f"the order of the routers ({_listed(ours)} and {_listed(theirs)})"
@@ -88,7 +88,11 @@ def _meaning(key: Key) -> tuple[bool, frozenset[str]]:
 
 
 def _written(choice: Choice) -> list[tuple[str, int]]:
-    return [(owner.name, owner.weight) for owner in choice.owners if owner.weight]
+    return [
+        (owner.name if owner.home is None else f"{owner.name}@{owner.home}", owner.weight)
+        for owner in choice.owners
+        if owner.weight
+    ]
 
 
 def _listed(owners: list[tuple[str, int]]) -> str:

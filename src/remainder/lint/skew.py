@@ -105,7 +105,7 @@ def skews(choice: Choice) -> list[Skew]:
         found.append(_ports_only(key))
     if several and sources == {"src_ip"}:
         found.append(_one_client(key))
-    if choice.table == "modulo" and sources:
+    if choice.table == "modulo" and choice.slots is None and sources:
         found.append(_one_more(choice))
     return found
 

@@ -116,16 +116,21 @@ def _calculation(told: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "key": parse_key(told["key"]),
         "table": told["table"],
-        "slots": told["slots"] if told["table"] != "modulo" else None,
+        "slots": told["slots"] if told["table"] != "modulo" or _fixed(told) else None,
         "owners": tuple(
             Owner(
                 owner["name"],
                 owner["weight"],
                 address_of(owner["address"]) if owner["address"] else None,
+                owner.get("slot"),
             )
             for owner in told["servers"]
         ),
     }
+
+
+def _fixed(told: Mapping[str, Any]) -> bool:
+    return any(owner.get("slot") is not None for owner in told["servers"])
 
 
 def difference(ours: Plan, theirs: Plan) -> tuple[Flow, str, str] | None:

@@ -150,6 +150,7 @@ def _service(
                 "mac": server.mac,
                 "weight": server.weight,
                 "slots": server.slots,
+                "slot": server.slot,
                 "packets": sent[service.name, server.name].packets,
                 "bytes": sent[service.name, server.name].bytes,
                 "recent_packets": seen.grown(

@@ -31,6 +31,7 @@ class ServerState(Struct, frozen=True, kw_only=True):
     address: str
     weight: int
     slots: int  # how many it owns
+    slot: int | None = None  # the first of its own, in a modulo table with slots
     counter: int
     mac: str | None = None
 

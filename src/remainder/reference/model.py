@@ -15,9 +15,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Final
 
 from remainder.choice import Owner
-from remainder.flow import EXTENSION_HEADERS, Address, Flow, address_of, mac_of
+from remainder.flow import EXTENSION_HEADERS, Address, Flow, address_of, is_one_machine, mac_of
 from remainder.outcome import Outcome
-from remainder.plan import Plan, PlannedChoice, Role, is_one_machine
+from remainder.plan import Plan, PlannedChoice, Role
 from remainder.reference.neighbour import told_neighbour
 from remainder.reference.parse import (
     ECHO_REPLY,

@@ -43,8 +43,8 @@ def stop(role: RunningRole) -> None:
 def _hand_over(role: RunningRole) -> None:
     """Let neighbours know of another balancer while what comes here is still forwarded."""
     with role.telling():
-        vips = frozenset(role.assigned)
-        if role.host.hand_over(role.interface.segment, role.interface.mac, vips):
+        vips, servers = frozenset(role.assigned), frozenset(role.macs.values())
+        if role.host.hand_over(role.interface.segment, role.interface.mac, vips, servers):
             role.host.sleep(HANDED_OVER_S)
 
 

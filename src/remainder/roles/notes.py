@@ -78,6 +78,7 @@ def _servers(
             address=str(owner.address) if owner.address is not None else "",
             weight=owner.weight,
             slots=int(owned[at]),
+            slot=owner.home,
             counter=numbers[planned.name, owner.name],
             mac=macs[owner.address].hex(":")
             if owner.address is not None and owner.address in macs

@@ -117,14 +117,25 @@ class RunningRole:
                 id="interface-not-given",
             )
         before = state.read(wanted.node, part.role)
+        interface = on_vlan(host, _interface(host, asked[0], before, wanted.warn), part.vlan)
         plane = planes.find(
             wanted.node,
             part.role,
             notes.numbers_of(before),
             code=before.fingerprint_program if before is not None else None,
         )
-        interface = on_vlan(host, _interface(host, asked[0], before, wanted.warn), part.vlan)
         role = cls(wanted, host, planes, part, interface, plane, asked)
+        try:
+            role._adopt(before)
+        except BaseException:  # tried again and again, it would hold more each time
+            role.close()
+            raise
+        return role
+
+    def _adopt(self, before: state.State | None) -> None:
+        """Tell what is not as it should be, and go on where the process before has ended."""
+        host, part, interface, plane = self.host, self.part, self.interface, self.plane
+        wanted = self.wanted
         for sentence, name in ROLES[part.role].warnings(host, part, interface):
             wanted.warn(sentence, id=name)
         if not interface.up:
@@ -132,15 +143,14 @@ class RunningRole:
                 f"{interface.name} is down; bring it up with `ip link set {interface.name} up`"
             )
         runs_here = plane is not None and plane.ifindex == interface.index
-        role._recall(before, runs_here=runs_here)
+        self._recall(before, runs_here=runs_here)
         if runs_here:
-            role._warn_of_what_stays(before)
+            self._warn_of_what_stays(before)
         elif plane is not None:
             wanted.warn(
                 f"node {wanted.node!r} was running on another interface, on one that disappeared, "
                 f"or was detached manually; starting afresh on {interface.name}"
             )
-        return role
 
     def _recall(self, before: state.State | None, *, runs_here: bool) -> None:
         """Go on where the process before has ended; what it put elsewhere is taken back later."""

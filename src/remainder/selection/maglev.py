@@ -56,12 +56,18 @@ def turns(weights: Sequence[int], slots: int) -> npt.NDArray[np.intp]:
     return np.repeat(takers, count)[by_time][:slots]
 
 
-def table(weights: Sequence[int], names: Sequence[str], slots: int | None = None) -> Table:
+def table(
+    weights: Sequence[int],
+    names: Sequence[str],
+    slots: int | None = None,
+    homes: Sequence[int | None] | None = None,
+) -> Table:
     """Fill a table of ``slots`` (a prime) in turns: each owner takes its best free slot.
 
-    Returns an array of owner numbers, shape (slots,), dtype uint16.  The order
-    of the owners does not matter, only their names and weights do.
+    Returns an array of owner numbers, shape (slots,), dtype uint16.  ``homes`` is not
+    used.  The order of the owners does not matter, only their names and weights do.
     """
+    del homes
     slots = slots or DEFAULT_SLOTS
     by_name = sorted(range(len(names)), key=lambda owner: names[owner])
     order = turns([weights[owner] for owner in by_name], slots)

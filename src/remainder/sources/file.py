@@ -150,16 +150,24 @@ def _bytes_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def text_of(path: Path) -> str:
+    """The text of a file, with its line ends as they are.  Raises ConfigError."""
+    return _text(_content(path), path)
+
+
 def _decoded(content: bytes, path: Path) -> Config:
+    text = _text(content, path).replace("\r\n", "\n").replace("\r", "\n")  # as text files are read
+    return loads(text, name=str(path), folder=path.parent)
+
+
+def _text(content: bytes, path: Path) -> str:
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(
             f"{path}:{line}", "not UTF-8; TOML requires UTF-8, so save the file in that encoding"
         ) from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")  # as when a text file is read
-    return loads(text, name=str(path), folder=path.parent)
 
 
 def loads(text: str, name: str = "<text>", folder: Path | None = None) -> Config:

@@ -63,6 +63,7 @@ _KEY: Final = "a sum like 'src_ip + dst_ip + dst_port', or 'hash(src_ip, src_por
 _TABLE: Final = f"one of {', '.join(ALGORITHMS)}"
 _WEIGHT: Final = "an integer, 0–255"
 _SLOTS: Final = f"a prime, at most {MAX_SLOTS}"
+_SLOT: Final = f"an integer, 0–{MAX_SLOTS - 1}"
 _FRAGMENTS: Final = "'drop' or 'forward'"
 _INTERFACE: Final = INTERFACE_EXPECTED
 _VLAN: Final = "a VLAN ID, 1–4094"
@@ -85,6 +86,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "service[].servers[].name": _NAME,
     "service[].servers[].address": _ADDRESS,
     "service[].servers[].weight": _WEIGHT,
+    "service[].servers[].slot": _SLOT,
     "service[].servers[].interface": _INTERFACE,
     "service[].servers[].mode": _MODE,
     "service[].slots": _SLOTS,
@@ -98,6 +100,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "service[].before[].servers[].name": _NAME,
     "service[].before[].servers[].address": _ADDRESS,
     "service[].before[].servers[].weight": _WEIGHT,
+    "service[].before[].servers[].slot": _SLOT,
     "service[].before[].servers[].interface": _INTERFACE,
     "service[].before[].servers[].mode": _MODE,
     "service[].before[].slots": _SLOTS,
@@ -122,6 +125,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "cluster[].members[].name": _NAME,
     "cluster[].members[].interface": _INTERFACE,
     "cluster[].members[].weight": _WEIGHT,
+    "cluster[].members[].slot": _SLOT,
     "cluster[].members[].mode": _MODE,
     "cluster[].members[].vlan": _VLAN,
     "cluster[].mac": f"a MAC address in quotes, like '{CLUSTER_MAC}'",
@@ -135,6 +139,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "cluster[].before[].members[]": f"a member, like {_EARLIER_MEMBER}",
     "cluster[].before[].members[].name": _NAME,
     "cluster[].before[].members[].weight": _WEIGHT,
+    "cluster[].before[].members[].slot": _SLOT,
     "cluster[].before[].slots": _SLOTS,
     "return_path": "[[return_path]] sections, in double brackets",
     "return_path[]": "a [[return_path]] section, in double brackets",
@@ -146,6 +151,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "return_path[].routers[].name": _NAME,
     "return_path[].routers[].address": _ADDRESS,
     "return_path[].routers[].weight": _WEIGHT,
+    "return_path[].routers[].slot": _SLOT,
     "return_path[].senders": f"a list of at least one sender, like [ {_MEMBER} ]",
     "return_path[].senders[]": f"a sender, like {_MEMBER}",
     "return_path[].senders[].name": _NAME,

@@ -35,6 +35,7 @@ def report(plan: Plan, node: str, **changed: Any) -> dict[str, Any]:
                         "address": str(owner.address) if owner.address else "",
                         "weight": owner.weight,
                         "slots": int((planned.table == number).sum()),
+                        "slot": owner.home,
                         "packets": 10,
                     }
                     for number, owner in enumerate(planned.owners)
@@ -56,6 +57,14 @@ def test_the_same_file_agrees() -> None:
     [
         service(key="src_ip + src_port"),
         service(table="maglev"),
+        service(table="rendezvous", slots=251),
+        service(
+            slots=3,
+            servers=[
+                Server(name="s1", address="192.0.2.11", slot=0),
+                Server(name="s2", address="192.0.2.12", slot=2),
+            ],
+        ),
         service(port=81),
         service(protocol="udp"),
         service(vip="203.0.113.11"),
@@ -98,7 +107,9 @@ def test_another_secret_is_told_though_no_packet_can_show_it() -> None:
 
 def test_a_plan_can_be_made_again_from_what_a_node_says() -> None:
     config = fleet(cluster=[cluster(table="maglev"), cluster(name="s", address="203.0.113.20")])
-    for plan in (make_plan(config), member_plan(config, config.cluster)):
+    own = [Server(name=f"s{n}", address=f"192.0.2.1{n}", slot=n) for n in (4, 0, 2)]
+    fixed = make_plan(Config(service=[service(slots=6, servers=own)]))
+    for plan in (make_plan(config), member_plan(config, config.cluster), fixed):
         again = rebuilt(report(plan, "x"), plan.secret)
 
         assert plan.fingerprint == again.fingerprint

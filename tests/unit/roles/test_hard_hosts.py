@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from remainder.errors import HostError
 from remainder.flow import Address
+from remainder.kernel.fake import FakeHost
 from remainder.kernel.fake_planes import FakePlane, FakePlanes, FakePrepared
+from remainder.observe import state
 from remainder.plan import Role
-from tests.unit.roles.machine import Machine, back, balancer, web
+from tests.unit.roles.machine import MACS, Machine, back, balancer, web
 from tests.unit.roles.test_upkeep import (
     ASSIGNED,
     S11,
@@ -162,3 +164,39 @@ def test_what_is_wrong_with_a_file_that_the_host_refuses_is_not_told_at_each_att
     machine.kernel.fail.clear()
     node.reload()
     assert ["192.0.2.30" in line for line in machine.warned] == [True]
+
+
+def test_a_stop_does_not_hand_over_to_a_server_that_answers_for_the_vip(machine: Machine) -> None:
+    node = started(machine)
+    machine.kernel.beside[VIP] = MACS[S11]
+    machine.eth0.announced.clear()
+    node.stop()
+
+    assert [] == machine.eth0.announced
+
+
+@pytest.mark.parametrize("steps", [["interface", "interface_at"], ["neighbours"]])
+def test_a_start_that_the_host_refuses_holds_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, steps: list[str]
+) -> None:
+    started(machine)
+    if steps == ["neighbours"]:
+        state.remove("n", "balancer")
+    held: list[FakePlane] = []
+    find = FakePlanes.find
+
+    def remember(planes: FakePlanes, *asked: Any, **more: Any) -> FakePlane | None:
+        found = find(planes, *asked, **more)
+        held.extend([found] if found is not None else [])
+        return found
+
+    def refuse(*_: object) -> None:
+        raise HostError("not now")
+
+    monkeypatch.setattr(FakePlanes, "find", remember)
+    for step in steps:
+        monkeypatch.setattr(FakeHost, step, refuse)
+    with pytest.raises(HostError):
+        machine.start()
+
+    assert [] == [plane for plane in held if plane.is_open]

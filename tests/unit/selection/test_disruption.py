@@ -38,7 +38,7 @@ def servers(count: int) -> dict[str, int]:
 def owners(table: str, weights: Weights, *, slots: int | None = None) -> Owners:
     """Slot → name of the owner."""
     names = list(weights)
-    owned = ALGORITHMS[table]([weights[name] for name in names], names, slots)
+    owned = ALGORITHMS[table]([weights[name] for name in names], names, slots, None)
     return np.array(names)[owned]
 
 

@@ -60,3 +60,68 @@ def test_one_more_server_moves_n_of_n_plus_1_flows(servers: int) -> None:
     moved = sum(key % servers != key % (servers + 1) for key in keys)
 
     assert Fraction(servers, servers + 1) == Fraction(moved, len(keys))
+
+
+# -- with slots ------------------------------------------------------------------------
+
+
+@st.composite
+def fixed(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
+    """(weights, homes, slots): each owner's own slots in a row, with gaps that are nobody's."""
+    weights = draw(st.lists(st.integers(0, 9), min_size=2, max_size=40).filter(any))
+    gaps = draw(st.lists(st.integers(0, 3), min_size=len(weights), max_size=len(weights)))
+    homes, at = [], 0
+    for weight, gap in zip(weights, gaps, strict=True):
+        homes.append(at + gap)
+        at += gap + max(weight, 1)
+    return weights, homes, at + draw(st.integers(0, 3))
+
+
+def names_of(weights: list[int]) -> list[str]:
+    return [f"s{number}" for number in range(len(weights))]
+
+
+def owners_of(weights: list[int], homes: list[int], slots: int, names: list[str]) -> list[str]:
+    return [names[owner] for owner in modulo.table(weights, names, slots, homes)]
+
+
+@given(fixed())
+def test_an_owner_has_its_own_slots_whoever_else_is_there(
+    case: tuple[list[int], list[int], int],
+) -> None:
+    weights, homes, slots = case
+    owned = owners_of(weights, homes, slots, names_of(weights))
+
+    assert slots == len(owned)
+    for name, weight, home in zip(names_of(weights), weights, homes, strict=True):
+        assert [name] * weight == owned[home : home + weight]
+        assert weight > 0 or name not in owned
+
+
+@given(fixed(), st.data())
+def test_a_server_that_leaves_moves_its_own_slots_alone_and_gets_them_back(
+    case: tuple[list[int], list[int], int], data: st.DataObject
+) -> None:
+    weights, homes, slots = case
+    names = names_of(weights)
+    gone = data.draw(st.sampled_from(range(len(weights))))
+    rest = [at for at in range(len(weights)) if at != gone]
+    if not any(weights[at] for at in rest):
+        return
+    before = owners_of(weights, homes, slots, names)
+    less = owners_of(
+        [weights[at] for at in rest], [homes[at] for at in rest], slots, [names[at] for at in rest]
+    )
+    silent = owners_of(
+        [0 if at == gone else weight for at, weight in enumerate(weights)], homes, slots, names
+    )
+
+    assert less == silent
+    assert [(old, old) for old in before if old != names[gone]] == [
+        (old, new) for old, new in zip(before, less, strict=True) if old != names[gone]
+    ]
+    assert before == owners_of(weights, homes, slots, names)
+
+
+def test_own_slots_in_order_are_the_table_of_the_claims() -> None:
+    assert [0, 1, 2, 3] == modulo.table([1] * 4, names_of([1] * 4), 4, [0, 1, 2, 3]).tolist()

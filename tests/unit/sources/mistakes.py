@@ -59,7 +59,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         "weight = 2",
         "wieght = 2",
-        "shop.toml:13: service[0].servers[1].wieght (server 's2' of service 'web'): unknown key (did you mean 'weight'?); a server can have name, address, weight, interface, mode",
+        "shop.toml:13: service[0].servers[1].wieght (server 's2' of service 'web'): unknown key (did you mean 'weight'?); a server can have name, address, weight, slot, interface, mode",
     ),
     (
         'interface = "eth0"',
@@ -169,12 +169,12 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         '"maglev"',
         '["maglev"]',
-        "shop.toml:22: service[1].table (service 'dns'): table is a list of 1; expected one of modulo, maglev",
+        "shop.toml:22: service[1].table (service 'dns'): table is a list of 1; expected one of modulo, maglev, rendezvous",
     ),
     (
         '"maglev"',
         "{}",
-        "shop.toml:22: service[1].table (service 'dns'): table is a TOML table; expected one of modulo, maglev",
+        "shop.toml:22: service[1].table (service 'dns'): table is a TOML table; expected one of modulo, maglev, rendezvous",
     ),
     (
         'name     = "web"',
@@ -314,7 +314,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         'table    = "modulo"',
         'table    = "round-robin"',
-        "shop.toml:9: service[0].table (service 'web'): unknown table 'round-robin'; expected one of modulo, maglev",
+        "shop.toml:9: service[0].table (service 'web'): unknown table 'round-robin'; expected one of modulo, maglev, rendezvous",
     ),
     (
         'table    = "modulo"',
@@ -399,7 +399,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         'table    = "modulo"',
         'table    = "modulo"\nslots    = 7',
-        "shop.toml:10: service[0].slots (service 'web'): slots is 7, but modulo takes its slots from the weights of its servers; remove slots, or use table = 'maglev'",
+        "shop.toml:10: service[0].slots (service 'web'): slots is 7, but no server names its slot; give each server one, like slot = 0, or remove slots, or use table = 'maglev'",
     ),
     (
         'port      = "any"',
