@@ -77,7 +77,7 @@ def surveyed(part: Part, ask: Callable[[], tuple[Place, Survey]]) -> list[Trial]
     trials: list[tuple[bool, Trial]] = [
         (bool(part.plan.reached), (f"{word}s answer ARP and neighbour discovery", answer)),
         (part.role == "balancer", ("servers answer for their VIPs", ready)),
-        (part.role != "sender" and bool(part.plan.vips), (whose, not_taken)),
+        (part.role in ("balancer", "member") and bool(part.plan.vips), (whose, not_taken)),
         (part.role == "balancer", ("other sources get through from here", not_filtered)),
     ]
     return [(need, _if_allowed(trial)) for applies, (need, trial) in trials if applies]

@@ -14,7 +14,12 @@ from remainder.fleet import Part
 from remainder.flow import Address
 from remainder.plan import Role
 
-WORDS: Final[dict[Role, str]] = {"balancer": "server", "member": "member", "sender": "router"}
+WORDS: Final[dict[Role, str]] = {
+    "balancer": "server",
+    "member": "member",
+    "sender": "router",
+    "server": "server",
+}
 """Whom a role chooses between."""
 
 _PREFIX: Final = {4: 32, 6: 128}

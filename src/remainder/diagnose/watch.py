@@ -183,7 +183,8 @@ class Watch:
 
     def _is_due(self, role: Watched, known: _Known) -> bool:
         """Every minute; at once if there are servers or VIPs that were never asked."""
-        if role.role == "sender" or not role.plan.vips:
+        # Who answers for the VIPs is for balancers and members to watch.
+        if role.role in ("sender", "server") or not role.plan.vips:
             return False
         if not (role.interface.up and role.interface.carrier):
             return False
