@@ -39,7 +39,7 @@ AGAIN_S: Final = 5.0
 SHARE: Final = 20
 """A look may take a 20th of the time: thousands of neighbours are read less often."""
 
-PATIENCE: Final = 5
+PATIENCE: Final = 4
 """Doublings of ``LOOK_S`` between two looks that found something to mend: somebody may fight us."""
 
 
@@ -168,9 +168,10 @@ class Loop:
         at_peace = self.node.tend()
         now_s = self.clock()
         self.mended = self.mended + 1 if self.node.mended != told or not at_peace else 0
-        self.not_before_s = now_s + (
-            LOOK_S * 2 ** min(self.mended - 1, PATIENCE) if self.mended else 0
-        )
+        self.not_before_s = now_s
+        if self.mended:  # look whether it stayed so; ever later, if somebody takes it away again
+            self.touched = True
+            self.not_before_s += LOOK_S * 2 ** min(self.mended - 1, PATIENCE)
         self.look_s = now_s + max(TEND_S, SHARE * (now_s - began_s))
 
     def handle(self, event: Any) -> Request | None:
