@@ -39,6 +39,9 @@ AGAIN_S: Final = 5.0
 SHARE: Final = 20
 """A look may take a 20th of the time: thousands of neighbours are read less often."""
 
+ACCIDENTS: Final = 4
+"""Looks in a row that may find something to mend before it is taken for a fight."""
+
 PATIENCE: Final = 4
 """Doublings of ``LOOK_S`` between two looks that found something to mend: somebody may fight us."""
 
@@ -171,7 +174,7 @@ class Loop:
         self.not_before_s = now_s
         if self.mended:  # look whether it stayed so; ever later, if somebody takes it away again
             self.touched = True
-            self.not_before_s += LOOK_S * 2 ** min(self.mended - 1, PATIENCE)
+            self.not_before_s += LOOK_S * 2 ** min(max(self.mended - ACCIDENTS, 0), PATIENCE)
         self.look_s = now_s + max(TEND_S, SHARE * (now_s - began_s))
 
     def handle(self, event: Any) -> Request | None:
