@@ -163,11 +163,12 @@ class Loop:
 
     def look(self) -> None:
         """Read what stands, mend what differs."""
-        told, began_s = self.node.mended, self.clock()
-        self.touched = False
+        mended, fought, began_s = self.node.mended, self.node.fought, self.clock()
         at_peace = self.node.tend()
         now_s = self.clock()
-        self.mended = self.mended + 1 if self.node.mended != told or not at_peace else 0
+        again = self.node.fought != fought or not at_peace
+        self.mended = self.mended + 1 if again else int(self.node.mended != mended)
+        self.touched = self.mended > 0  # once more: somebody fights us, or it was an accident
         self.not_before_s = now_s + (
             LOOK_S * 2 ** min(self.mended - 1, PATIENCE) if self.mended else 0
         )
