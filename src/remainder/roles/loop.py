@@ -39,9 +39,6 @@ AGAIN_S: Final = 5.0
 SHARE: Final = 20
 """A look may take a 20th of the time: thousands of neighbours are read less often."""
 
-ACCIDENTS: Final = 4
-"""Looks in a row that may find something to mend before it is taken for a fight."""
-
 PATIENCE: Final = 4
 """Doublings of ``LOOK_S`` between two looks that found something to mend: somebody may fight us."""
 
@@ -166,15 +163,15 @@ class Loop:
 
     def look(self) -> None:
         """Read what stands, mend what differs."""
-        told, began_s = self.node.mended, self.clock()
-        self.touched = False
+        mended, fought, began_s = self.node.mended, self.node.fought, self.clock()
         at_peace = self.node.tend()
         now_s = self.clock()
-        self.mended = self.mended + 1 if self.node.mended != told or not at_peace else 0
-        self.not_before_s = now_s
-        if self.mended:  # look whether it stayed so; ever later, if somebody takes it away again
-            self.touched = True
-            self.not_before_s += LOOK_S * 2 ** min(max(self.mended - ACCIDENTS, 0), PATIENCE)
+        again = self.node.fought != fought or not at_peace
+        self.mended = self.mended + 1 if again else int(self.node.mended != mended)
+        self.touched = self.mended > 0  # once more: somebody fights us, or it was an accident
+        self.not_before_s = now_s + (
+            LOOK_S * 2 ** min(self.mended - 1, PATIENCE) if self.mended else 0
+        )
         self.look_s = now_s + max(TEND_S, SHARE * (now_s - began_s))
 
     def handle(self, event: Any) -> Request | None:

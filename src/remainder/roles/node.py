@@ -129,6 +129,11 @@ class RunningNode:
         """Looks that found something to mend."""
         return sum(role.mended for role in self.roles)
 
+    @property
+    def fought(self) -> int:
+        """Those of them that found the same as the look before."""
+        return sum(role.fought for role in self.roles)
+
     def glance(self) -> bool:
         """Whether every program runs and is pinned, at little cost."""
         try:

@@ -500,6 +500,17 @@ def test_a_stranger_who_fights_for_an_address_does_not_fill_the_log(
     assert 10 <= len([line for line in machine.warned if "assigned again" in line]) <= 24
 
 
+def test_accidents_that_follow_each_other_are_no_fight(machine: Machine, loop: Loop) -> None:
+    for _ in range(8):
+        neighbours_flushed(machine)
+        gone = Neighbour(S11, None, valid=False)
+        loop.handle(Learned(machine.eth0.interface.index, gone, deleted=True))
+        wait(loop, 2 * LOOK_S)
+
+        assert {S11, S12} == machine.eth0.managed
+        wait(loop, 2 * LOOK_S)
+
+
 def test_a_changed_file_is_read_aside_and_published(machine: Machine, loop: Loop) -> None:
     machine.write(web(11, 12, 13), balancer() + ASSIGNED, back())
     wait(loop, 2 * LOOK_S)
