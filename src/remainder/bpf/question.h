@@ -7,6 +7,14 @@
 
 #include "parse.h"
 
+/* An owner on the way of a packet. */
+struct asked {
+	__u32 counter;
+	__u16 mac[3];
+	__u8 flags; /* enum owner_flag */
+	__u8 pad;
+};
+
 struct question {
 	/* As in struct packet. */
 	__u64 src_hi, src_lo;
@@ -22,15 +30,13 @@ struct question {
 	__u32 ip_at;        /* bytes into the frame */
 	__u32 transport_at; /* likewise; 0: of an error, or without ports */
 	/* The answer of find_way. */
-	__u32 now;  /* the counter of who owns it now */
-	__u32 next; /* the counter of who is asked after this node */
-	__u16 next_mac[3];
-	__u8 next_flags; /* enum owner_flag; 0 also if there is nobody */
-	__u8 chances;    /* earlier calculations of its service */
-	__u8 is_ours;    /* this node owns it now */
-	__u8 is_on_way;  /* this node owns it now, or did before */
+	struct asked now;  /* who owns it now */
+	struct asked next; /* who is asked after this node; flags 0: nobody */
+	__u8 chances;      /* earlier calculations of its service */
+	__u8 is_ours;      /* this node owns it now */
+	__u8 is_on_way;    /* this node owns it now, or did before */
 	__u8 has_next;
-	__u8 pad2[5];
+	__u8 pad2[4];
 };
 
 static __always_inline __u32 offset_of(CONTEXT *ctx, void *at)

@@ -8,45 +8,10 @@
 #include <linux/bpf.h>
 
 #include "count.h"
-#include "echo.h"
 #include "flow.h"
+#include "passing.h"
 #include "sockets.h"
 #include "way.h"
-
-/* A packet visits no more servers than there are calculations: what is left of
- * its TTL is at most how often it may still be passed on.  0: not once more. */
-static __always_inline int leave_chances(void *ip, __u8 chances, int family)
-{
-	struct iphdr *ip4 = ip;
-	struct ipv6hdr *ip6 = ip;
-	__u8 *ttl = family == 4 ? &ip4->ttl : &ip6->hop_limit;
-	__u16 *ttl_and_protocol = (__u16 *)&ip4->ttl;
-	__u16 old = *ttl_and_protocol;
-
-	if (*ttl <= 1)
-		return 0;
-	*ttl = *ttl <= chances ? *ttl - 1 : chances;
-	if (family == 4)
-		patch(&ip4->check, old, *ttl_and_protocol);
-	return 1;
-}
-
-static __always_inline enum outcome pass_on(struct packet *packet,
-					    const struct question *question,
-					    int family, __u64 bytes)
-{
-	if (!(question->next_flags & OWNER_RESOLVED))
-		return OUTCOME_UNRESOLVED;
-	if (!leave_chances(packet->ip, question->chances, family))
-		return OUTCOME_KEPT_SPENT;
-#pragma unroll
-	for (int i = 0; i < 3; i++) {
-		packet->eth->src[i] = packet->eth->dst[i];
-		packet->eth->dst[i] = question->next_mac[i];
-	}
-	add(&servers, question->next, bytes);
-	return OUTCOME_PASSED_ON;
-}
 
 static __always_inline enum outcome keep_or_pass_on(struct xdp_md *ctx,
 						    struct tables *tables,
@@ -70,9 +35,7 @@ static __always_inline enum outcome keep_or_pass_on(struct xdp_md *ctx,
 		return question.is_ours ? OUTCOME_KEPT_KNOWN :
 					  OUTCOME_KEPT_EARLIER;
 	case UNKNOWN:
-		return question.has_next ?
-			       pass_on(packet, &question, family, bytes) :
-			       OUTCOME_KEPT_UNKNOWN;
+		return ask_others(packet, &question, family, bytes);
 	case BLIND:
 		return OUTCOME_KEPT_BLIND;
 	default:

@@ -21,15 +21,17 @@ earlier_than(struct tables *tables, const struct service *service)
 	return &services[service->earlier & (~0ULL >> settings.service_shift)];
 }
 
-static __always_inline void found_next(struct question *question,
-				       const struct owner *owner)
+static __always_inline struct asked asked_of(const struct owner *owner)
 {
-	question->next = owner->counter;
-	question->next_mac[0] = *(const __u16 *)owner->mac;
-	question->next_mac[1] = *(const __u16 *)(owner->mac + 2);
-	question->next_mac[2] = *(const __u16 *)(owner->mac + 4);
-	question->next_flags = owner->flags;
-	question->has_next = 1;
+	struct asked asked = {
+		.counter = owner->counter,
+		.mac[0] = *(const __u16 *)owner->mac,
+		.mac[1] = *(const __u16 *)(owner->mac + 2),
+		.mac[2] = *(const __u16 *)(owner->mac + 4),
+		.flags = owner->flags,
+	};
+
+	return asked;
 }
 
 /* Every owner of a service has a counter of its own, by which it is told from
@@ -52,7 +54,7 @@ static __always_inline enum outcome walk(struct tables *tables,
 		if (!owner)
 			return OUTCOME_NO_OWNER;
 		if (!age) {
-			question->now = owner->counter;
+			question->now = asked_of(owner);
 			question->is_ours = !!(owner->flags & OWNER_SELF);
 		}
 		if (owner->flags & OWNER_SELF) {
@@ -63,7 +65,8 @@ static __always_inline enum outcome walk(struct tables *tables,
 			   owner->counter != before_us[1] &&
 			   owner->counter != before_us[2] &&
 			   owner->counter != before_us[3]) {
-			found_next(question, owner);
+			question->next = asked_of(owner);
+			question->has_next = 1;
 			break;
 		}
 		if (!service->chances)

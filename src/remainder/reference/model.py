@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Final
 
-from remainder.choice import Owner
 from remainder.flow import EXTENSION_HEADERS, Address, Flow, address_of, is_one_machine, mac_of
 from remainder.outcome import Outcome
 from remainder.plan import Plan, PlannedChoice, Role
@@ -34,7 +33,7 @@ from remainder.reference.parse import (
     packet,
     word,
 )
-from remainder.reference.second_chance import chance
+from remainder.reference.second_chance import Passed, chance
 from remainder.reference.sockets import NO_SOCKETS, Sockets, knowledge_of
 
 ECHO_TTL: Final = 64
@@ -199,21 +198,27 @@ def _serve(plan: Plan, node: Node, frame: bytes) -> Result:
         return Result(Outcome.KEPT, choice=found.choice) if stopped else found
     planned, flow = found
     knowledge = knowledge_of(frame, what, flow, node.sockets)
-    outcome, owner = chance(planned.way(flow, plan.secret), plan.node, knowledge)
-    if owner is not None:
-        return _passed_on(planned, owner, node, frame, what.ip)
+    outcome, passed = chance(
+        planned.way(flow, plan.secret),
+        plan.node,
+        knowledge,
+        ttl=frame[_ttl_at(what.ip)],
+        earlier=len(planned.before),
+    )
+    if passed is not None:
+        return _passed_on(planned, passed, node, frame, what.ip)
     return Result(outcome, choice=planned.name)
 
 
-def _passed_on(planned: PlannedChoice, owner: Owner, node: Node, frame: bytes, ip: Ip) -> Result:
-    """Section 12: to the next of the way, with no more TTL than there are chances."""
+def _passed_on(planned: PlannedChoice, passed: Passed, node: Node, frame: bytes, ip: Ip) -> Result:
+    """Section 12: to another of the way, with no more TTL than there are chances."""
+    owner = passed.to
     mac = node.macs.get(owner.address) if owner.address is not None else None
     if mac is None:
         return Result(Outcome.UNRESOLVED, choice=planned.name, owner=owner.name)
     if not _ttl_to_spend(frame, ip):
         return Result(Outcome.KEPT_SPENT, choice=planned.name)
-    ttl = min(frame[_ttl_at(ip)] - 1, len(planned.before))
-    onward = _with_ttl(frame, ip, ttl)
+    onward = _with_ttl(frame, ip, min(frame[_ttl_at(ip)] - 1, passed.ttl))
     return Result(Outcome.PASSED_ON, mac + node.mac + onward[12:], planned.name, owner.name)
 
 

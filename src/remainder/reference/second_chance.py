@@ -8,6 +8,7 @@ Rule: pure; a way and what this node knows go in, an outcome comes out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from remainder.choice import Owner
@@ -22,10 +23,21 @@ _KEPT: Final[Mapping[Knowledge, Outcome]] = {
 """Kept whoever comes next on the way."""
 
 
+@dataclass(frozen=True)
+class Passed:
+    """To whom a packet is passed on, and what TTL it has then at most."""
+
+    to: Owner
+    ttl: int
+
+
 def chance(
-    way: Sequence[Owner], node: str | None, knowledge: Knowledge
-) -> tuple[Outcome, Owner | None]:
-    """What a server does with a packet, and to whom it passes it on, if to anybody."""
+    way: Sequence[Owner], node: str | None, knowledge: Knowledge, *, ttl: int, earlier: int
+) -> tuple[Outcome, Passed | None]:
+    """What a server does with a packet, and to whom it passes it on, if to anybody.
+
+    ``earlier`` is the number of earlier calculations.
+    """
     names = [owner.name for owner in way]
     if node not in names or len(names) == 1:
         return Outcome.KEPT, None
@@ -34,6 +46,8 @@ def chance(
     position = names.index(node)
     if knowledge is Knowledge.KNOWN:
         return Outcome.KEPT_EARLIER if position else Outcome.KEPT_KNOWN, None
+    if position and ttl > earlier + 1:  # from a balancer with an older file
+        return Outcome.PASSED_ON, Passed(way[0], earlier + 1)
     if position + 1 == len(way):
         return Outcome.KEPT_UNKNOWN, None
-    return Outcome.PASSED_ON, way[position + 1]
+    return Outcome.PASSED_ON, Passed(way[position + 1], earlier)
