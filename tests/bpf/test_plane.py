@@ -381,6 +381,7 @@ def test_a_program_that_a_stranger_detached_comes_back_with_its_counters(
     told = counters.servers(again.attached.dataplane.maps, dict(again.numbers))
 
     assert 0 == asked(pin)
+    assert again.is_pinned
     assert {("web", "s1"): 2} == {name: count.packets for name, count in told.items()}
     again.close()
 

@@ -35,6 +35,9 @@ _NO_TCX: Final = (errno.EINVAL, errno.EOPNOTSUPP)  # before Linux 6.6, or built 
 class Hook(Protocol):
     """A program on an interface, for longer than the process lives."""
 
+    path: Path
+    """Its name, by which it is found again."""
+
     @property
     def way(self) -> Way:
         """Which of the ways."""
@@ -62,7 +65,7 @@ class Hook(Protocol):
         """Give back what this process holds of it; it stays attached."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Link:
     """A program that a link holds."""
 
@@ -108,7 +111,7 @@ class Link:
         os.close(self.fd)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Filter:
     """A program that a filter of clsact runs."""
 
