@@ -108,6 +108,8 @@ class RunningNode:
         gone = [role for role in self.roles if role.role not in wanted]
         self.roles = [role for role in self.roles if role.role in wanted] + found
         self.stands_by = read.stands_by
+        for role in self.roles:
+            role.stands_by = read.stands_by
         for change in changes:
             change.finish()
         for role in gone:  # the file no longer has them for this node

@@ -70,6 +70,8 @@ class RunningRole:
     heard: bytes | None = None
     """A MAC address that the interface listens to because we asked."""
     told: Told = field(default_factory=lambda: Told(b""))
+    stands_by: bool = False
+    """Somebody else, keepalived, moves the VIPs and announces them."""
     gone: bool = False
     """The interface is; we wait for its return."""
     lost: bool = False

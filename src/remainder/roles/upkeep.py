@@ -235,11 +235,19 @@ def _note_vips(role: RunningRole, found: Collection[Address]) -> None:
 
 
 def announce_what_is_due(role: RunningRole) -> None:
-    """Say where VIPs are; a refusal is told."""
+    """Say where VIPs are; a refusal is told.
+
+    Not where keepalived moves them, which says so itself.
+    """
     due = [at_s for at_s in role.announcements if at_s <= role.host.now_s()]
     if not due or role.gone:
         return
     role.announcements = [at_s for at_s in role.announcements if at_s not in due]
-    if role.vips_here and role.interface.carrier:
-        with role.telling():
-            role.host.announce(role.interface.segment, role.interface.mac, role.vips_here)
+    if role.stands_by or not role.vips_here or not role.interface.carrier:
+        return
+    with role.telling():
+        index = role.interface.segment
+        # As of now: somebody may have moved them since the last look.
+        vips = role.vips_here & set(role.host.addresses_on(index))
+        if vips:
+            role.host.announce(index, role.interface.mac, vips)

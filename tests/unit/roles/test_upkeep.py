@@ -398,7 +398,7 @@ def test_another_own_mac_is_announced(machine: Machine) -> None:
     assert [(VIP, b"\2\0\0\0\0\x99")] * 3 == announced(machine, node, 5)
 
 
-def test_a_vip_that_keepalived_moves_here_is_announced_though_we_did_not_assign_it(
+def test_a_vip_that_an_operator_moves_here_is_announced_though_we_did_not_assign_it(
     machine: Machine,
 ) -> None:
     machine.write(web(11), balancer())
@@ -409,6 +409,25 @@ def test_a_vip_that_keepalived_moves_here_is_announced_though_we_did_not_assign_
     node.tend()
 
     assert [(VIP, machine.eth0.interface.mac)] * 3 == announced(machine, node, 5)
+
+
+def test_a_vip_that_keepalived_moves_is_left_to_keepalived(machine: Machine) -> None:
+    vrrp = "[vrrp]\nrouter_id = 51\n"
+    machine.write(vrrp, web(11), balancer(), '[[balancer]]\nname = "m"\ninterface = "eth0"\n')
+    node = machine.start()
+    machine.eth0.addresses.add(VIP)
+    node.tend()
+
+    assert [] == announced(machine, node, 5)
+
+
+def test_a_vip_that_was_moved_away_since_the_last_look_is_not_announced(machine: Machine) -> None:
+    node = started(machine)
+    a_cable_out_and_in(machine)
+    node.tend()
+    a_vip_removed(machine)
+
+    assert [] == announced(machine, node, 5)
 
 
 def test_a_planned_stop_names_the_balancer_that_stays_before_it_detaches(
