@@ -52,20 +52,22 @@ static __always_inline enum outcome pass_on(struct packet *packet,
 	return OUTCOME_PASSED_ON;
 }
 
-/* What nobody has passed on yet comes from a balancer, and if that is not to
- * the owner of now, the balancer has an older file: the way begins anew, and
- * this node is asked a second time on it. */
+/* Downwards on the way.  A TTL above "chances" + 1 says that the first of the
+ * way was not asked: a balancer with an older file has sent the packet to this
+ * server or to one before it.  Then the way begins anew at its end. */
 static __always_inline enum outcome ask_others(struct packet *packet,
 					       const struct question *question,
 					       int family, __u64 bytes)
 {
-	__u8 chances = question->chances;
+	__u8 once = question->chances, anew = once + 1, all = once + anew;
+	int is_halfway = !question->is_ours &&
+			 *ttl_of(packet->ip, family) > anew;
 
-	if (!question->is_ours && *ttl_of(packet->ip, family) > chances + 1)
-		return pass_on(packet, &question->now, chances + 1, family,
-			       bytes);
 	if (question->has_next)
-		return pass_on(packet, &question->next, chances, family, bytes);
+		return pass_on(packet, &question->next, is_halfway ? all : once,
+			       family, bytes);
+	if (is_halfway)
+		return pass_on(packet, &question->now, anew, family, bytes);
 	return OUTCOME_KEPT_UNKNOWN;
 }
 

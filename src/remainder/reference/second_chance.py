@@ -46,8 +46,11 @@ def chance(
     position = names.index(node)
     if knowledge is Knowledge.KNOWN:
         return Outcome.KEPT_EARLIER if position else Outcome.KEPT_KNOWN, None
-    if position and ttl > earlier + 1:  # from a balancer with an older file
+    # Who came halfway, from a balancer with an older file, has not met the first of the way.
+    halfway = position > 0 and ttl > earlier + 1
+    if position + 1 < len(way):
+        most = 2 * earlier + 1 if halfway else earlier
+        return Outcome.PASSED_ON, Passed(way[position + 1], most)
+    if halfway:
         return Outcome.PASSED_ON, Passed(way[0], earlier + 1)
-    if position + 1 == len(way):
-        return Outcome.KEPT_UNKNOWN, None
-    return Outcome.PASSED_ON, Passed(way[position + 1], earlier)
+    return Outcome.KEPT_UNKNOWN, None
