@@ -52,22 +52,23 @@ static __always_inline enum outcome pass_on(struct packet *packet,
 	return OUTCOME_PASSED_ON;
 }
 
-/* Downwards on the way.  A TTL above "chances" + 1 says that the first of the
- * way was not asked: a balancer with an older file has sent the packet to this
- * server or to one before it.  Then the way begins anew at its end. */
+/* Down the way.  A TTL above "chances" + 1 says that the packet came halfway: a
+ * balancer with an older file has sent it to this server, or to one before it.
+ * Then each earlier calculation is asked, and at their end the way begins. */
 static __always_inline enum outcome ask_others(struct packet *packet,
 					       const struct question *question,
 					       int family, __u64 bytes)
 {
-	__u8 once = question->chances, anew = once + 1, all = once + anew;
-	int is_halfway = !question->is_ours &&
-			 *ttl_of(packet->ip, family) > anew;
+	__u8 once = question->chances, anew = once + 1;
 
-	if (question->has_next)
-		return pass_on(packet, &question->next, is_halfway ? all : once,
-			       family, bytes);
-	if (is_halfway)
+	if (!question->is_ours && *ttl_of(packet->ip, family) > anew) {
+		if (question->has_older)
+			return pass_on(packet, &question->older, once + anew,
+				       family, bytes);
 		return pass_on(packet, &question->now, anew, family, bytes);
+	}
+	if (question->has_next)
+		return pass_on(packet, &question->next, once, family, bytes);
 	return OUTCOME_KEPT_UNKNOWN;
 }
 

@@ -30,13 +30,15 @@ struct question {
 	__u32 ip_at;        /* bytes into the frame */
 	__u32 transport_at; /* likewise; 0: of an error, or without ports */
 	/* The answer of find_way. */
-	struct asked now;  /* who owns it now */
-	struct asked next; /* who is asked after this node; flags 0: nobody */
-	__u8 chances;      /* earlier calculations of its service */
-	__u8 is_ours;      /* this node owns it now */
-	__u8 is_on_way;    /* this node owns it now, or did before */
+	struct asked now;   /* who owns it now */
+	struct asked next;  /* of the way, after this node */
+	struct asked older; /* of the calculation before this node's oldest */
+	__u8 chances;       /* earlier calculations of its service */
+	__u8 is_ours;       /* this node owns it now */
+	__u8 is_on_way;     /* this node owns it now, or did before */
 	__u8 has_next;
-	__u8 pad2[4];
+	__u8 has_older;
+	__u8 pad2[7];
 };
 
 static __always_inline __u32 offset_of(CONTEXT *ctx, void *at)

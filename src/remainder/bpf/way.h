@@ -44,6 +44,8 @@ static __always_inline enum outcome walk(struct tables *tables,
 	__u32 before_us[CHANCES_MAX + 1] = { NO_COUNTER, NO_COUNTER, NO_COUNTER,
 					     NO_COUNTER, NO_COUNTER };
 
+	int was_us = 0;
+
 	question->chances = service->chances;
 #pragma clang loop unroll(disable)
 	for (int age = 0; age <= CHANCES_MAX; age++) {
@@ -59,15 +61,24 @@ static __always_inline enum outcome walk(struct tables *tables,
 		}
 		if (owner->flags & OWNER_SELF) {
 			question->is_on_way = 1;
-		} else if (!question->is_on_way) {
-			before_us[age] = owner->counter;
-		} else if (owner->counter != before_us[0] &&
-			   owner->counter != before_us[1] &&
-			   owner->counter != before_us[2] &&
-			   owner->counter != before_us[3]) {
-			question->next = asked_of(owner);
-			question->has_next = 1;
-			break;
+			question->has_older = 0;
+			was_us = 1;
+		} else {
+			if (was_us) {
+				question->older = asked_of(owner);
+				question->has_older = 1;
+				was_us = 0;
+			}
+			if (!question->is_on_way) {
+				before_us[age] = owner->counter;
+			} else if (!question->has_next &&
+				   owner->counter != before_us[0] &&
+				   owner->counter != before_us[1] &&
+				   owner->counter != before_us[2] &&
+				   owner->counter != before_us[3]) {
+				question->next = asked_of(owner);
+				question->has_next = 1;
+			}
 		}
 		if (!service->chances)
 			break;

@@ -32,25 +32,30 @@ class Passed:
 
 
 def chance(
-    way: Sequence[Owner], node: str | None, knowledge: Knowledge, *, ttl: int, earlier: int
+    owners: Sequence[Owner], node: str | None, knowledge: Knowledge, *, ttl: int
 ) -> tuple[Outcome, Passed | None]:
     """What a server does with a packet, and to whom it passes it on, if to anybody.
 
-    ``earlier`` is the number of earlier calculations.
+    ``owners`` are those that the calculations name, newest first; each once they are the way.
     """
-    names = [owner.name for owner in way]
-    if node not in names or len(names) == 1:
+    names = [owner.name for owner in owners]
+    if node is None or node not in names or len(set(names)) == 1:
         return Outcome.KEPT, None
     if knowledge in _KEPT:
         return _KEPT[knowledge], None
-    position = names.index(node)
     if knowledge is Knowledge.KNOWN:
-        return Outcome.KEPT_EARLIER if position else Outcome.KEPT_KNOWN, None
-    # Who came halfway, from a balancer with an older file, has not met the first of the way.
-    halfway = position > 0 and ttl > earlier + 1
-    if position + 1 < len(way):
-        most = 2 * earlier + 1 if halfway else earlier
-        return Outcome.PASSED_ON, Passed(way[position + 1], most)
-    if halfway:
-        return Outcome.PASSED_ON, Passed(way[0], earlier + 1)
-    return Outcome.KEPT_UNKNOWN, None
+        return Outcome.KEPT_KNOWN if names[0] == node else Outcome.KEPT_EARLIER, None
+    passed = _next(owners, node, ttl)
+    return (Outcome.PASSED_ON if passed else Outcome.KEPT_UNKNOWN), passed
+
+
+def _next(owners: Sequence[Owner], node: str, ttl: int) -> Passed | None:
+    """Who is asked after a node that does not know the session; None if it is the last."""
+    names, earlier = [owner.name for owner in owners], len(owners) - 1
+    if names[0] != node and ttl > earlier + 1:
+        # It came halfway, from a balancer with an older file.
+        older = owners[len(names) - names[::-1].index(node) :]
+        return Passed(older[0], 2 * earlier + 1) if older else Passed(owners[0], earlier + 1)
+    way = list({owner.name: owner for owner in owners}.values())
+    after = way[[owner.name for owner in way].index(node) + 1 :]
+    return Passed(after[0], earlier) if after else None
