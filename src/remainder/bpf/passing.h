@@ -9,21 +9,15 @@
 #include "count.h"
 #include "echo.h"
 #include "question.h"
-
-static __always_inline __u8 *ttl_of(void *ip, int family)
-{
-	struct iphdr *ip4 = ip;
-	struct ipv6hdr *ip6 = ip;
-
-	return family == 4 ? &ip4->ttl : &ip6->hop_limit;
-}
+#include "way.h"
 
 /* Every way ends: what is left of the TTL is at most how often a packet may
  * still be passed on.  0: not once more. */
 static __always_inline int leave_chances(void *ip, __u8 most, int family)
 {
 	struct iphdr *ip4 = ip;
-	__u8 *ttl = ttl_of(ip, family);
+	struct ipv6hdr *ip6 = ip;
+	__u8 *ttl = family == 4 ? &ip4->ttl : &ip6->hop_limit;
 	__u16 *ttl_and_protocol = (__u16 *)&ip4->ttl;
 	__u16 old = *ttl_and_protocol;
 
@@ -52,24 +46,20 @@ static __always_inline enum outcome pass_on(struct packet *packet,
 	return OUTCOME_PASSED_ON;
 }
 
-/* Down the way.  A TTL above "chances" + 1 says that the packet came halfway: a
- * balancer with an older file has sent it to this server, or to one before it.
- * Then each earlier calculation is asked, and at their end the way begins. */
+/* Down the way; but what came halfway goes down the calculations older than the
+ * one by which it came, and then begins its way. */
 static __always_inline enum outcome ask_others(struct packet *packet,
-					       const struct question *question,
+					       struct question *question,
 					       int family, __u64 bytes)
 {
-	__u8 once = question->chances, anew = once + 1;
-
-	if (!question->is_ours && *ttl_of(packet->ip, family) > anew) {
-		if (question->has_older)
-			return pass_on(packet, &question->older, once + anew,
-				       family, bytes);
-		return pass_on(packet, &question->now, anew, family, bytes);
+	if (!question->is_ours && question->ttl >= HALFWAY) {
+		if (find_down(question) != UNDECIDED ||
+		    question->next.flags & OWNER_SELF)
+			return OUTCOME_KEPT_UNKNOWN; /* a new file, just now */
+	} else if (!question->has_next) {
+		return OUTCOME_KEPT_UNKNOWN;
 	}
-	if (question->has_next)
-		return pass_on(packet, &question->next, once, family, bytes);
-	return OUTCOME_KEPT_UNKNOWN;
+	return pass_on(packet, &question->next, question->most, family, bytes);
 }
 
 #endif

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from remainder.choice import Owner
+from remainder.config import MAX_EARLIER
 from remainder.outcome import Outcome
 from remainder.reference.sockets import Knowledge
+
+HALFWAY: Final = MAX_EARLIER + 2
+"""A TTL from here on says that no server has begun the way of a packet.
+
+A balancer with an older file has sent it halfway; how much the TTL is above says how many
+calculations are older than the one by which it came.
+"""
 
 _KEPT: Final[Mapping[Knowledge, Outcome]] = {
     Knowledge.NONE: Outcome.KEPT,
@@ -52,10 +60,21 @@ def chance(
 def _next(owners: Sequence[Owner], node: str, ttl: int) -> Passed | None:
     """Who is asked after a node that does not know the session; None if it is the last."""
     names, earlier = [owner.name for owner in owners], len(owners) - 1
-    if names[0] != node and ttl > earlier + 1:
-        # It came halfway, from a balancer with an older file.
-        older = owners[len(names) - names[::-1].index(node) :]
-        return Passed(older[0], 2 * earlier + 1) if older else Passed(owners[0], earlier + 1)
+    if names[0] != node and ttl >= HALFWAY:
+        return _down(owners, node, ttl) or Passed(owners[0], earlier + 1)
     way = list({owner.name: owner for owner in owners}.values())
     after = way[[owner.name for owner in way].index(node) + 1 :]
     return Passed(after[0], earlier) if after else None
+
+
+def _down(owners: Sequence[Owner], node: str, ttl: int) -> Passed | None:
+    """Of a packet that came halfway: the owner by the calculation before that it came by."""
+    oldest = len(owners) - 1
+    met = oldest - (ttl - HALFWAY) if ttl < HALFWAY + MAX_EARLIER else 1
+    came_by = False
+    for age, owner in enumerate(owners):
+        if owner.name == node:
+            came_by = came_by or age >= met
+        elif came_by:
+            return Passed(owner, HALFWAY + oldest - age)
+    return None

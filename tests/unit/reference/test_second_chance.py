@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remainder.choice import Owner
-from remainder.config import Config, EarlierServers
+from remainder.config import MAX_EARLIER, Config, EarlierServers
 from remainder.fleet import server_plan
 from remainder.flow import Address, Flow
 from remainder.outcome import Outcome
 from remainder.plan import make_plan
 from remainder.reference import Knowledge, Node, Sockets, process
-from remainder.reference.second_chance import Passed, chance
+from remainder.reference.second_chance import HALFWAY, Passed, chance
 from tests import frames as build
 from tests.chances import PORT, Told, changed_services, frame_of, unknown
 from tests.fleets import SUM3, changing, servers
@@ -63,19 +63,21 @@ def test_who_stands_on_a_way_keeps_a_packet_or_passes_it_to_the_next(
     ("owners", "ttl", "passed"),
     [
         ([A, B, B], 61, Passed(B, 2)),
-        ([B, A, C], 61, Passed(C, 5)),
-        ([B, A, C], 4, Passed(C, 5)),
-        ([B, A, B], 61, Passed(B, 5)),
-        ([B, A, C, A], 61, Passed(B, 4)),
+        ([B, A, C], 61, Passed(C, HALFWAY)),
+        ([B, A, C], 10, Passed(C, HALFWAY)),
+        ([B, A, B], 61, Passed(B, HALFWAY)),
+        ([B, A, C, A], 61, Passed(C, HALFWAY + 1)),
+        ([B, A, C, A], HALFWAY + 2, Passed(C, HALFWAY + 1)),
+        ([B, A, C, A], HALFWAY, Passed(B, 4)),
         ([B, C, A], 61, Passed(B, 3)),
-        ([B, C, A], 4, Passed(B, 3)),
-        ([B, A, B], 3, None),
+        ([B, C, A], HALFWAY, Passed(B, 3)),
+        ([B, A, B], HALFWAY - 1, None),
     ],
 )
 def test_a_packet_of_a_balancer_with_an_older_file_goes_down_and_then_begins_its_way(
     owners: list[Owner], ttl: int, passed: Passed | None
 ) -> None:
-    """Its TTL shows that the first of the way was not asked."""
+    """Its TTL shows that the first of the way was not asked, and by which calculation it came."""
     outcome = Outcome.PASSED_ON if passed else Outcome.KEPT_UNKNOWN
 
     assert (outcome, passed) == chance(owners, "a", Knowledge.UNKNOWN, ttl=ttl)
@@ -109,7 +111,7 @@ def visits(files: dict[str, Config], flow: Flow, ttl: int, first: str) -> list[s
 
 
 @given(st.data())
-def test_a_packet_visits_at_most_twice_as_many_servers_as_the_longest_file_has_calculations(
+def test_a_packet_visits_no_more_than_ten_servers(
     data: st.DataObject,
 ) -> None:
     """Each node has a file of its own; the TTL ends what no agreement does."""
@@ -117,9 +119,8 @@ def test_a_packet_visits_at_most_twice_as_many_servers_as_the_longest_file_has_c
     files = {name: services(data, version) for name in NAMES}
     ttl = data.draw(st.sampled_from([1, 2, 3, 64, 255]))
     visited = visits(files, flow_of(version), ttl, data.draw(st.sampled_from(NAMES)))
-    longest = max(1 + len(file.service[0].before) for file in files.values())
 
-    assert len(visited) <= min(2 * longest, ttl)
+    assert len(visited) <= min(HALFWAY + MAX_EARLIER, ttl)
 
 
 @given(st.data())
