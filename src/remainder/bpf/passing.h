@@ -9,21 +9,15 @@
 #include "count.h"
 #include "echo.h"
 #include "question.h"
-
-static __always_inline __u8 *ttl_of(void *ip, int family)
-{
-	struct iphdr *ip4 = ip;
-	struct ipv6hdr *ip6 = ip;
-
-	return family == 4 ? &ip4->ttl : &ip6->hop_limit;
-}
+#include "way.h"
 
 /* Every way ends: what is left of the TTL is at most how often a packet may
  * still be passed on.  0: not once more. */
 static __always_inline int leave_chances(void *ip, __u8 most, int family)
 {
 	struct iphdr *ip4 = ip;
-	__u8 *ttl = ttl_of(ip, family);
+	struct ipv6hdr *ip6 = ip;
+	__u8 *ttl = family == 4 ? &ip4->ttl : &ip6->hop_limit;
 	__u16 *ttl_and_protocol = (__u16 *)&ip4->ttl;
 	__u16 old = *ttl_and_protocol;
 
@@ -52,21 +46,20 @@ static __always_inline enum outcome pass_on(struct packet *packet,
 	return OUTCOME_PASSED_ON;
 }
 
-/* What nobody has passed on yet comes from a balancer, and if that is not to
- * the owner of now, the balancer has an older file: the way begins anew, and
- * this node is asked a second time on it. */
+/* Down the way; but what came halfway goes down the calculations older than the
+ * one by which it came, and then begins its way. */
 static __always_inline enum outcome ask_others(struct packet *packet,
-					       const struct question *question,
+					       struct question *question,
 					       int family, __u64 bytes)
 {
-	__u8 chances = question->chances;
-
-	if (!question->is_ours && *ttl_of(packet->ip, family) > chances + 1)
-		return pass_on(packet, &question->now, chances + 1, family,
-			       bytes);
-	if (question->has_next)
-		return pass_on(packet, &question->next, chances, family, bytes);
-	return OUTCOME_KEPT_UNKNOWN;
+	if (!question->is_ours && question->ttl >= HALFWAY) {
+		if (find_down(question) != UNDECIDED ||
+		    question->next.flags & OWNER_SELF)
+			return OUTCOME_KEPT_UNKNOWN; /* a new file, just now */
+	} else if (!question->has_next) {
+		return OUTCOME_KEPT_UNKNOWN;
+	}
+	return pass_on(packet, &question->next, question->most, family, bytes);
 }
 
 #endif

@@ -7,6 +7,12 @@
 
 #include "parse.h"
 
+/* A TTL from here on says that no server has begun the way of a packet: a
+ * balancer with an older file has sent it halfway.  How much it is above says
+ * how many calculations are older than the one by which it came, up to one
+ * less than the most; what is larger yet comes from the balancer itself. */
+#define HALFWAY (CHANCES_MAX + 2)
+
 /* An owner on the way of a packet. */
 struct asked {
 	__u32 counter;
@@ -26,13 +32,13 @@ struct question {
 	__u8 error;
 	__u8 foreign;
 	__u8 has_ports;
-	__u16 pad;
+	__u8 ttl;
+	__u8 pad;
 	__u32 ip_at;        /* bytes into the frame */
 	__u32 transport_at; /* likewise; 0: of an error, or without ports */
-	/* The answer of find_way. */
-	struct asked now;  /* who owns it now */
-	struct asked next; /* who is asked after this node; flags 0: nobody */
-	__u8 chances;      /* earlier calculations of its service */
+	/* The answer of find_way, and of find_down as to "next" and "most". */
+	struct asked next; /* who is asked after this node */
+	__u8 most;         /* TTL that it is left */
 	__u8 is_ours;      /* this node owns it now */
 	__u8 is_on_way;    /* this node owns it now, or did before */
 	__u8 has_next;
@@ -59,6 +65,8 @@ question_of(CONTEXT *ctx, const struct packet *packet, int family)
 		.error = packet->error,
 		.foreign = packet->foreign,
 		.has_ports = packet->has_ports,
+		.ttl = family == 4 ? ((struct iphdr *)packet->ip)->ttl :
+				     ((struct ipv6hdr *)packet->ip)->hop_limit,
 		.ip_at = offset_of(ctx, packet->ip),
 		.transport_at = offset_of(ctx, packet->transport),
 	};

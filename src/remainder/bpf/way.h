@@ -44,7 +44,7 @@ static __always_inline enum outcome walk(struct tables *tables,
 	__u32 before_us[CHANCES_MAX + 1] = { NO_COUNTER, NO_COUNTER, NO_COUNTER,
 					     NO_COUNTER, NO_COUNTER };
 
-	question->chances = service->chances;
+	question->most = service->chances;
 #pragma clang loop unroll(disable)
 	for (int age = 0; age <= CHANCES_MAX; age++) {
 		struct owner *owner =
@@ -53,10 +53,8 @@ static __always_inline enum outcome walk(struct tables *tables,
 
 		if (!owner)
 			return OUTCOME_NO_OWNER;
-		if (!age) {
-			question->now = asked_of(owner);
+		if (!age)
 			question->is_ours = !!(owner->flags & OWNER_SELF);
-		}
 		if (owner->flags & OWNER_SELF) {
 			question->is_on_way = 1;
 		} else if (!question->is_on_way) {
@@ -76,8 +74,49 @@ static __always_inline enum outcome walk(struct tables *tables,
 	return UNDECIDED;
 }
 
-static __always_inline enum outcome find_way_of(struct question *question,
-						int family)
+/* From the calculation by which a packet came halfway on to the next that names
+ * another, or to the newest. */
+static __always_inline enum outcome
+walk_down(struct tables *tables, struct service *service,
+	  const struct packet *packet, struct question *question, int family)
+{
+	int met = question->ttl < HALFWAY + CHANCES_MAX ?
+			  service->chances - (question->ttl - HALFWAY) :
+			  1;
+	int came_by = 0;
+
+	question->most = service->chances + 1;
+#pragma clang loop unroll(disable)
+	for (int age = 0; age <= CHANCES_MAX; age++) {
+		struct owner *owner =
+			owner_of(tables, service,
+				 slot_of(tables, service, packet, family));
+
+		if (!owner)
+			return OUTCOME_NO_OWNER;
+		if (!age)
+			question->next = asked_of(owner);
+		if (owner->flags & OWNER_SELF) {
+			if (age >= met)
+				came_by = 1;
+		} else if (came_by) {
+			question->next = asked_of(owner);
+			question->most = HALFWAY + service->chances;
+			break;
+		}
+		if (!service->chances)
+			break;
+		service = earlier_than(tables, service);
+	}
+	return UNDECIDED;
+}
+
+typedef enum outcome walk_of(struct tables *tables, struct service *service,
+			     const struct packet *packet,
+			     struct question *question, int family);
+
+static __always_inline enum outcome
+find_for(walk_of *walk_way, struct question *question, int family)
 {
 	struct tables *tables = current_tables();
 	struct service *service = 0;
@@ -100,20 +139,33 @@ static __always_inline enum outcome find_way_of(struct question *question,
 	outcome = find_service(tables, &packet, &service, family);
 	if (outcome != UNDECIDED || !service->chances)
 		return outcome;
-	return walk(tables, service, &packet, question, family);
+	return walk_way(tables, service, &packet, question, family);
 }
 
-/* In one half of the tables from its service to its owners. */
-__noinline int find_way(struct question *question)
+static __always_inline int find_in_family(walk_of *walk_way,
+					  struct question *question)
 {
 	if (!question)
 		return OUTCOME_NOT_VIP;
 	if (question->family == 4)
 		return settings.features & FEATURE_IPV4 ?
-			       find_way_of(question, 4) :
+			       find_for(walk_way, question, 4) :
 			       OUTCOME_NOT_VIP;
-	return settings.features & FEATURE_IPV6 ? find_way_of(question, 6) :
-						  OUTCOME_NOT_VIP;
+	return settings.features & FEATURE_IPV6 ?
+		       find_for(walk_way, question, 6) :
+		       OUTCOME_NOT_VIP;
+}
+
+/* In one half of the tables from its service to its owners. */
+__noinline int find_way(struct question *question)
+{
+	return find_in_family(walk, question);
+}
+
+/* The same, in the half that is current by now, for what came halfway. */
+__noinline int find_down(struct question *question)
+{
+	return find_in_family(walk_down, question);
 }
 
 #endif

@@ -198,13 +198,8 @@ def _serve(plan: Plan, node: Node, frame: bytes) -> Result:
         return Result(Outcome.KEPT, choice=found.choice) if stopped else found
     planned, flow = found
     knowledge = knowledge_of(frame, what, flow, node.sockets)
-    outcome, passed = chance(
-        planned.way(flow, plan.secret),
-        plan.node,
-        knowledge,
-        ttl=frame[_ttl_at(what.ip)],
-        earlier=len(planned.before),
-    )
+    owners = [answer.owner for answer in planned.answers(flow, plan.secret)]
+    outcome, passed = chance(owners, plan.node, knowledge, ttl=frame[_ttl_at(what.ip)])
     if passed is not None:
         return _passed_on(planned, passed, node, frame, what.ip)
     return Result(outcome, choice=planned.name)

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from remainder.choice import Owner
+from remainder.config import MAX_EARLIER
 from remainder.outcome import Outcome
 from remainder.reference.sockets import Knowledge
+
+HALFWAY: Final = MAX_EARLIER + 2
+"""A TTL from here on says that no server has begun the way of a packet.
+
+A balancer with an older file has sent it halfway; how much the TTL is above says how many
+calculations are older than the one by which it came.
+"""
 
 _KEPT: Final[Mapping[Knowledge, Outcome]] = {
     Knowledge.NONE: Outcome.KEPT,
@@ -32,22 +40,41 @@ class Passed:
 
 
 def chance(
-    way: Sequence[Owner], node: str | None, knowledge: Knowledge, *, ttl: int, earlier: int
+    owners: Sequence[Owner], node: str | None, knowledge: Knowledge, *, ttl: int
 ) -> tuple[Outcome, Passed | None]:
     """What a server does with a packet, and to whom it passes it on, if to anybody.
 
-    ``earlier`` is the number of earlier calculations.
+    ``owners`` are those that the calculations name, newest first; each once they are the way.
     """
-    names = [owner.name for owner in way]
-    if node not in names or len(names) == 1:
+    names = [owner.name for owner in owners]
+    if node is None or node not in names or len(set(names)) == 1:
         return Outcome.KEPT, None
     if knowledge in _KEPT:
         return _KEPT[knowledge], None
-    position = names.index(node)
     if knowledge is Knowledge.KNOWN:
-        return Outcome.KEPT_EARLIER if position else Outcome.KEPT_KNOWN, None
-    if position and ttl > earlier + 1:  # from a balancer with an older file
-        return Outcome.PASSED_ON, Passed(way[0], earlier + 1)
-    if position + 1 == len(way):
-        return Outcome.KEPT_UNKNOWN, None
-    return Outcome.PASSED_ON, Passed(way[position + 1], earlier)
+        return Outcome.KEPT_KNOWN if names[0] == node else Outcome.KEPT_EARLIER, None
+    passed = _next(owners, node, ttl)
+    return (Outcome.PASSED_ON if passed else Outcome.KEPT_UNKNOWN), passed
+
+
+def _next(owners: Sequence[Owner], node: str, ttl: int) -> Passed | None:
+    """Who is asked after a node that does not know the session; None if it is the last."""
+    names, earlier = [owner.name for owner in owners], len(owners) - 1
+    if names[0] != node and ttl >= HALFWAY:
+        return _down(owners, node, ttl) or Passed(owners[0], earlier + 1)
+    way = list({owner.name: owner for owner in owners}.values())
+    after = way[[owner.name for owner in way].index(node) + 1 :]
+    return Passed(after[0], earlier) if after else None
+
+
+def _down(owners: Sequence[Owner], node: str, ttl: int) -> Passed | None:
+    """Of a packet that came halfway: the owner by the calculation before that it came by."""
+    oldest = len(owners) - 1
+    met = oldest - (ttl - HALFWAY) if ttl < HALFWAY + MAX_EARLIER else 1
+    came_by = False
+    for age, owner in enumerate(owners):
+        if owner.name == node:
+            came_by = came_by or age >= met
+        elif came_by:
+            return Passed(owner, HALFWAY + oldest - age)
+    return None
