@@ -269,18 +269,20 @@ def _seem_of_another_build(node: str) -> None:
         (folder / name).unlink()
 
 
-def test_a_vanished_interface_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
-    """So that a service manager starts it again, instead of a process that tends nothing."""
+def test_a_vanished_interface_is_named_and_waited_for(tmp_path: Path) -> None:
+    """And a process without one still ends when it is asked to."""
     path = tmp_path / "r.toml"
     with SCENES["one-service"](servers=1, clients=1, ipv6=False) as scene:
         path.write_text(scene.config_text())
         process = scene.start_balancer(path, "--mode", "native")
         scene.balancer.netlink(_delete, "eth0")
-        said = process.wait_for("remainder: interface eth0 disappeared")
-        code = process.wait(5)
+        said = process.wait_for("warning: interface eth0 disappeared")
+        looked = status(scene)
+        process.terminate()
 
-    assert "Restart once it is back" in said
-    assert 1 == code
+    assert "waiting for eth0 to come back" in said
+    assert not looked["attached"]
+    assert 0 == process.poll()
 
 
 def _delete(ip: IPRoute, interface: str) -> None:

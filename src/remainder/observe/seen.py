@@ -54,7 +54,7 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 def path_of(node: str, role: Role) -> Path:
     """Where it is: no state file by its name."""
-    return state.RUN / f"{node}@{role}.seen"
+    return state.RUN / f"{node}@{role}{state.SEEN}"
 
 
 def read(node: str, role: Role) -> Seen:

@@ -21,6 +21,8 @@ from remainder.observe import lock, rundir
 from remainder.plan import Role
 
 RUN: Final = Path("/run/remainder")
+SEEN: Final = ".seen"
+"""The ending of the file beside the notes, see seen.py."""
 _MOST_COUNTERS: Final = 1 << 30
 
 
@@ -190,9 +192,10 @@ def write(state: State) -> None:
 
 
 def remove(node: str, role: Role) -> None:
-    """Forget a role of a node; what cannot be removed is not ours, and stays."""
+    """Forget a role of a node, and what it has seen; what cannot be removed is not ours."""
     with suppress(OSError), rundir.entered(RUN) as at:
         rundir.remove(at, path_of(node, role).name)
+        rundir.remove(at, f"{node}@{role}{SEEN}")
 
 
 def lock_of(node: str) -> Path:

@@ -84,7 +84,7 @@ def _wait_for_interface(role: RunningRole) -> bool:
         role.managed, role.assigned, role.heard, role.offloads = set(), set(), None, ()
         role.vips_here, role.lost = frozenset(), True
         role.wanted.warn(
-            f"interface {role.interface.name} disappeared; waiting until there is a {name}",
+            f"interface {role.interface.name} disappeared; waiting for {name} to come back",
             id="interface-gone",
         )
     try:
