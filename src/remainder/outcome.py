@@ -162,11 +162,6 @@ class Outcome(enum.StrEnum):
         "pass",
         "Investigate: no listener of the service is visible here, so nothing is passed on.",
     )
-    KEPT_SPENT = (
-        "kept_spent",
-        "pass",
-        "Normal in small numbers; many: nodes have different files, and pass it on too often.",
-    )
     PASSED_ON = (
         "passed_on",
         "tx",

@@ -24,7 +24,7 @@ CASES = int(os.environ.get("REMAINDER_CASES", FULL))
 
 OF_SERVERS = {
     Outcome.KEPT_NEW, Outcome.KEPT_KNOWN, Outcome.KEPT_EARLIER, Outcome.KEPT_UNKNOWN,
-    Outcome.KEPT_BLIND, Outcome.KEPT_SPENT, Outcome.PASSED_ON,
+    Outcome.KEPT_BLIND, Outcome.PASSED_ON,
 }  # fmt: skip
 """Of who asks earlier calculations: test_second_chance.py."""
 

@@ -33,8 +33,8 @@ BALANCER = {
 """What a file needs → (features, instructions, walked through by the verifier)."""
 
 SERVER = {
-    "IPv4, sum": (Feature.IPV4 | Feature.SUM, 2_400, 29_000),
-    "everything": (ALL, 6_200, 174_000),
+    "IPv4, sum": (Feature.IPV4 | Feature.SUM, 2_000, 30_000),
+    "everything": (ALL, 4_150, 50_000),
 }
 """The same for the server's program."""
 

@@ -26,7 +26,7 @@ FRAMES = 4_000
 
 OF_SESSIONS = {
     Outcome.KEPT, Outcome.KEPT_NEW, Outcome.KEPT_KNOWN, Outcome.KEPT_EARLIER,
-    Outcome.KEPT_UNKNOWN, Outcome.KEPT_BLIND, Outcome.KEPT_SPENT, Outcome.PASSED_ON,
+    Outcome.KEPT_UNKNOWN, Outcome.KEPT_BLIND, Outcome.PASSED_ON,
     Outcome.UNRESOLVED,
 }  # fmt: skip
 OF_FRAMES = {

@@ -7,15 +7,9 @@
 
 #include "parse.h"
 
-/* A TTL from here on says that no server has begun the way of a packet: a
- * balancer with an older file has sent it halfway.  How much it is above says
- * how many calculations are older than the one by which it came, up to one
- * less than the most; what is larger yet comes from the balancer itself. */
-#define HALFWAY (CHANCES_MAX + 2)
-
-/* An owner on the way of a packet. */
+/* Whom a calculation names. */
 struct asked {
-	__u32 counter;
+	__u32 counter; /* tells the owners of a service apart */
 	__u16 mac[3];
 	__u8 flags; /* enum owner_flag */
 	__u8 pad;
@@ -36,13 +30,15 @@ struct question {
 	__u8 pad;
 	__u32 ip_at;        /* bytes into the frame */
 	__u32 transport_at; /* likewise; 0: of an error, or without ports */
-	/* The answer of find_way, and of find_down as to "next" and "most". */
-	struct asked next; /* who is asked after this node */
-	__u8 most;         /* TTL that it is left */
-	__u8 is_ours;      /* this node owns it now */
-	__u8 is_on_way;    /* this node owns it now, or did before */
-	__u8 has_next;
-	__u8 pad2[4];
+	/* The answer of find_way. */
+	struct asked owners[CHANCES_MAX + 1]; /* newest calculation first */
+	__u8 earlier;                         /* calculations but the newest */
+	__u8 is_on_way;                       /* one of them names this node */
+	__u8 is_alone;                        /* all of them do */
+	/* The answer of find_next. */
+	__u8 next; /* its place among the owners */
+	__u8 ttl_left;
+	__u8 pad2[3];
 };
 
 static __always_inline __u32 offset_of(CONTEXT *ctx, void *at)
@@ -53,6 +49,8 @@ static __always_inline __u32 offset_of(CONTEXT *ctx, void *at)
 static __always_inline struct question
 question_of(CONTEXT *ctx, const struct packet *packet, int family)
 {
+	struct iphdr *ip4 = packet->ip;
+	struct ipv6hdr *ip6 = packet->ip;
 	struct question question = {
 		.src_hi = packet->src_hi,
 		.src_lo = packet->src_lo,
@@ -65,8 +63,7 @@ question_of(CONTEXT *ctx, const struct packet *packet, int family)
 		.error = packet->error,
 		.foreign = packet->foreign,
 		.has_ports = packet->has_ports,
-		.ttl = family == 4 ? ((struct iphdr *)packet->ip)->ttl :
-				     ((struct ipv6hdr *)packet->ip)->hop_limit,
+		.ttl = family == 4 ? ip4->ttl : ip6->hop_limit,
 		.ip_at = offset_of(ctx, packet->ip),
 		.transport_at = offset_of(ctx, packet->transport),
 	};

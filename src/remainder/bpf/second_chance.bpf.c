@@ -26,16 +26,16 @@ static __always_inline enum outcome keep_or_pass_on(struct xdp_md *ctx,
 	if (outcome != UNDECIDED)
 		return outcome;
 	if (packet->protocol != IPPROTO_TCP || packet->fragment ||
-	    !question.is_on_way || (question.is_ours && !question.has_next))
+	    !question.is_on_way || question.is_alone)
 		return OUTCOME_KEPT;
 	switch (knowledge_of(ctx, &question)) {
 	case NEW:
 		return OUTCOME_KEPT_NEW;
 	case KNOWN:
-		return question.is_ours ? OUTCOME_KEPT_KNOWN :
-					  OUTCOME_KEPT_EARLIER;
+		return is_self(&question.owners[0]) ? OUTCOME_KEPT_KNOWN :
+						      OUTCOME_KEPT_EARLIER;
 	case UNKNOWN:
-		return ask_others(packet, &question, family, bytes);
+		return pass_on(packet, &question, family, bytes);
 	case BLIND:
 		return OUTCOME_KEPT_BLIND;
 	default:

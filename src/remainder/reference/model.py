@@ -211,9 +211,7 @@ def _passed_on(planned: PlannedChoice, passed: Passed, node: Node, frame: bytes,
     mac = node.macs.get(owner.address) if owner.address is not None else None
     if mac is None:
         return Result(Outcome.UNRESOLVED, choice=planned.name, owner=owner.name)
-    if not _ttl_to_spend(frame, ip):
-        return Result(Outcome.KEPT_SPENT, choice=planned.name)
-    onward = _with_ttl(frame, ip, min(frame[_ttl_at(ip)] - 1, passed.ttl))
+    onward = _with_ttl(frame, ip, passed.ttl)
     return Result(Outcome.PASSED_ON, mac + node.mac + onward[12:], planned.name, owner.name)
 
 

@@ -8,20 +8,13 @@ Rule: pure; a way and what this node knows go in, an outcome comes out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from remainder.choice import Owner
 from remainder.config import MAX_EARLIER
 from remainder.outcome import Outcome
 from remainder.reference.sockets import Knowledge
-
-HALFWAY: Final = MAX_EARLIER + 2
-"""A TTL from here on says that no server has begun the way of a packet.
-
-A balancer with an older file has sent it halfway; how much the TTL is above says how many
-calculations are older than the one by which it came.
-"""
 
 _KEPT: Final[Mapping[Knowledge, Outcome]] = {
     Knowledge.NONE: Outcome.KEPT,
@@ -33,7 +26,7 @@ _KEPT: Final[Mapping[Knowledge, Outcome]] = {
 
 @dataclass(frozen=True)
 class Passed:
-    """To whom a packet is passed on, and what TTL it has then at most."""
+    """To whom a packet is passed on, and what TTL it has then."""
 
     to: Owner
     ttl: int
@@ -57,24 +50,64 @@ def chance(
     return (Outcome.PASSED_ON if passed else Outcome.KEPT_UNKNOWN), passed
 
 
+@dataclass(frozen=True)
+class Leg:
+    """What a TTL says of a packet on its way.
+
+    ``length`` and ``left`` count calculations from the oldest, so they mean the same in a file
+    that has one more.
+    """
+
+    length: int
+    """by how many calculations the packet goes, but for the first"""
+    left: int
+    """how many of them are left"""
+    halfway: bool = False
+    """a balancer with an older file has begun the way"""
+
+
+LEGS: Final[Mapping[int, Leg]] = dict(
+    enumerate(
+        [
+            *(
+                Leg(length, left)
+                for length in range(1, MAX_EARLIER + 1)
+                for left in range(length + 1)
+            ),
+            *(
+                Leg(length, left, halfway=True)
+                for length in range(1, MAX_EARLIER)
+                for left in range(length)
+            ),
+        ],
+        start=1,
+    )
+)
+"""TTL → what it says; a packet with a larger one comes from a balancer."""
+
+_TTL_OF: Final[Mapping[Leg, int]] = {leg: ttl for ttl, leg in LEGS.items()}
+
+
 def _next(owners: Sequence[Owner], node: str, ttl: int) -> Passed | None:
-    """Who is asked after a node that does not know the session; None if it is the last."""
+    """Who is asked after a node that does not know the session; None if nobody is left."""
     names, earlier = [owner.name for owner in owners], len(owners) - 1
-    if names[0] != node and ttl >= HALFWAY:
-        return _down(owners, node, ttl) or Passed(owners[0], earlier + 1)
-    way = list({owner.name: owner for owner in owners}.values())
-    after = way[[owner.name for owner in way].index(node) + 1 :]
-    return Passed(after[0], earlier) if after else None
+    met = names.index(node)
+    leg = LEGS.get(max(ttl, 1), Leg(earlier - met, earlier - met, halfway=met > 0))
+    passed = _go_on(owners, node, leg)
+    if passed is not None or not leg.halfway:
+        return passed
+    whole = Leg(earlier, earlier)
+    if names[0] == node:
+        return _go_on(owners, node, whole)
+    return Passed(owners[0], _TTL_OF[whole])
 
 
-def _down(owners: Sequence[Owner], node: str, ttl: int) -> Passed | None:
-    """Of a packet that came halfway: the owner by the calculation before that it came by."""
-    oldest = len(owners) - 1
-    met = oldest - (ttl - HALFWAY) if ttl < HALFWAY + MAX_EARLIER else 1
-    came_by = False
-    for age, owner in enumerate(owners):
-        if owner.name == node:
-            came_by = came_by or age >= met
-        elif came_by:
-            return Passed(owner, HALFWAY + oldest - age)
+def _go_on(owners: Sequence[Owner], node: str, leg: Leg) -> Passed | None:
+    """To the first calculation after the one by which a packet came that names somebody new."""
+    names, earlier = [owner.name for owner in owners], len(owners) - 1
+    at, first = earlier - leg.left, max(earlier - leg.length, 0)
+    asked = {node, *names[first : max(at + 1, 0)]}
+    for age in range(max(at + 1, 1), earlier + 1):
+        if names[age] not in asked:
+            return Passed(owners[age], _TTL_OF[replace(leg, left=earlier - age)])
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Final
 
@@ -16,7 +17,7 @@ from remainder.flow import Address, Flow
 from remainder.outcome import Outcome
 from remainder.plan import make_plan
 from remainder.reference import Knowledge, Node, Sockets, process
-from remainder.reference.second_chance import HALFWAY, Passed, chance
+from remainder.reference.second_chance import LEGS, Leg, Passed, chance
 from tests import frames as build
 from tests.chances import PORT, Told, changed_services, frame_of, unknown
 from tests.fleets import SUM3, changing, servers
@@ -30,6 +31,7 @@ MACS: Final[dict[Address, bytes]] = {
 NAMES: Final = [f"s{number}" for number in range(6)]
 LISTENING: Final = Sockets(listening=frozenset((VIPS[version][0], PORT) for version in (4, 6)))
 SECRET: Final = "00" * 16
+TTL_OF: Final = {leg: ttl for ttl, leg in LEGS.items()}
 ENDLESS: Final = 300
 
 A, B, C = (Owner(name, 1, ip_address("192.0.2.1")) for name in "abc")
@@ -54,33 +56,48 @@ A, B, C = (Owner(name, 1, ip_address("192.0.2.1")) for name in "abc")
 def test_who_stands_on_a_way_keeps_a_packet_or_passes_it_to_the_next(
     way: list[Owner], knowledge: Knowledge, outcome: Outcome, passed_to: Owner | None
 ) -> None:
-    passed = None if passed_to is None else Passed(passed_to, len(way) - 1)
+    """As it goes when all nodes have the same file: by the newest calculation first."""
+    length = len(way) - 1
+    at = next((at for at, owner in enumerate(way) if owner is A), 0)
+    ttl = TTL_OF[Leg(length, length - at)] if at else 61
+    passed = passed_to and Passed(passed_to, TTL_OF[Leg(length, length - at - 1)])
 
-    assert (outcome, passed) == chance(way, "a", knowledge, ttl=len(way))
+    assert (outcome, passed) == chance(way, "a", knowledge, ttl=ttl)
 
 
 @pytest.mark.parametrize(
     ("owners", "ttl", "passed"),
     [
-        ([A, B, B], 61, Passed(B, 2)),
-        ([B, A, C], 61, Passed(C, HALFWAY)),
-        ([B, A, C], 10, Passed(C, HALFWAY)),
-        ([B, A, B], 61, Passed(B, HALFWAY)),
-        ([B, A, C, A], 61, Passed(C, HALFWAY + 1)),
-        ([B, A, C, A], HALFWAY + 2, Passed(C, HALFWAY + 1)),
-        ([B, A, C, A], HALFWAY, Passed(B, 4)),
-        ([B, C, A], 61, Passed(B, 3)),
-        ([B, C, A], HALFWAY, Passed(B, 3)),
-        ([B, A, B], HALFWAY - 1, None),
+        ([A, B, B], 61, (B, Leg(2, 1))),
+        ([B, A, C], 61, (C, Leg(1, 0, halfway=True))),
+        ([B, A, B], 61, (B, Leg(1, 0, halfway=True))),
+        ([B, A, C, A], 61, (C, Leg(2, 1, halfway=True))),
+        ([B, C, A], 61, (B, Leg(2, 2))),
+        ([B, C, A], Leg(1, 0, halfway=True), (B, Leg(2, 2))),
+        ([A, B, C], Leg(2, 2), (B, Leg(2, 1))),
+        ([B, A, C, B], Leg(3, 2), (C, Leg(3, 1))),
+        ([B, C, A, B], Leg(3, 1), None),
+        ([B, C, A, B], Leg(2, 1), (B, Leg(2, 0))),
+        ([B, A, C], Leg(4, 4), (C, Leg(4, 0))),
     ],
 )
-def test_a_packet_of_a_balancer_with_an_older_file_goes_down_and_then_begins_its_way(
-    owners: list[Owner], ttl: int, passed: Passed | None
+def test_a_ttl_says_by_which_calculations_a_packet_goes(
+    owners: list[Owner], ttl: int | Leg, passed: tuple[Owner, Leg] | None
 ) -> None:
-    """Its TTL shows that the first of the way was not asked, and by which calculation it came."""
-    outcome = Outcome.PASSED_ON if passed else Outcome.KEPT_UNKNOWN
+    """From a balancer with an older file: down, then the whole way; from a server, on its way."""
+    if isinstance(ttl, Leg):
+        ttl = TTL_OF[ttl]
+    expected = passed and Passed(passed[0], TTL_OF[passed[1]])
 
-    assert (outcome, passed) == chance(owners, "a", Knowledge.UNKNOWN, ttl=ttl)
+    assert expected == chance(owners, "a", Knowledge.UNKNOWN, ttl=ttl)[1]
+
+
+def test_a_ttl_only_goes_down() -> None:
+    """Along a way, and from one that began halfway to the whole."""
+    assert list(range(1, 21)) == sorted(TTL_OF.values())
+    for leg, ttl in TTL_OF.items():
+        assert all(TTL_OF[replace(leg, left=left)] < ttl for left in range(leg.left))
+        assert not leg.halfway or all(TTL_OF[Leg(length, length)] < ttl for length in range(1, 5))
 
 
 def services(data: st.DataObject, version: int) -> Config:
@@ -120,7 +137,7 @@ def test_a_packet_visits_no_more_than_ten_servers(
     ttl = data.draw(st.sampled_from([1, 2, 3, 64, 255]))
     visited = visits(files, flow_of(version), ttl, data.draw(st.sampled_from(NAMES)))
 
-    assert len(visited) <= min(HALFWAY + MAX_EARLIER, ttl)
+    assert len(visited) <= min(2 * MAX_EARLIER + 2, max(ttl, 1))
 
 
 @given(st.data())
@@ -146,8 +163,8 @@ def test_two_servers_that_take_each_other_for_the_earlier_one_make_no_circle() -
     assert first.frame is not None
     second = process(server_plan(files["s2"], "s2"), _listening(first.frame), first.frame)
 
-    assert (Outcome.PASSED_ON, "s2", 1) == (first.outcome, first.owner, first.frame[22])
-    assert Outcome.KEPT_SPENT == second.outcome
+    assert (Outcome.PASSED_ON, "s2") == (first.outcome, first.owner)
+    assert Outcome.KEPT_UNKNOWN == second.outcome
 
 
 def _only(name: str) -> EarlierServers:
@@ -171,5 +188,4 @@ def test_a_balancer_with_an_older_file_reaches_every_server_of_the_way(
     sent_to = data.draw(st.sampled_from(way))
     visited = visits(dict.fromkeys(NAMES, config), flow_of(version), 64, sent_to)
 
-    assert way == list(dict.fromkeys(visited[visited.index(way[0]) :]))
     assert set(way) == set(visited)
