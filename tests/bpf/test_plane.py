@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_address
@@ -242,7 +243,7 @@ def test_a_move_that_was_killed_while_it_took_over_the_names_goes_on(bench: Benc
     prepared = bench.planes.prepare(bench.wish(plan_of(2), "vc"), plane)
     moved = prepared.commit(Warned())
     assert isinstance(moved, BpfPlane)
-    pins.detach_old(NODE, "balancer", but=moved.attached.folder)
+    pins.detach_old(NODE, "balancer")
     moved.close()
     plane.close()
     again = started_again(bench, plan_of(1), "vc")
@@ -380,6 +381,7 @@ def test_a_program_that_a_stranger_detached_comes_back_with_its_counters(
     told = counters.servers(again.attached.dataplane.maps, dict(again.numbers))
 
     assert 0 == asked(pin)
+    assert again.is_pinned
     assert {("web", "s1"): 2} == {name: count.packets for name, count in told.items()}
     again.close()
 
@@ -403,3 +405,31 @@ def test_pins_that_a_stranger_removed_are_found_again(bench: Bench) -> None:
     assert 1 == asked(Path("/sys/fs/bpf/no/such/pin"))
     found.close()
     plane.close()
+
+
+def test_the_pin_of_what_is_attached_is_there_all_the_time(bench: Bench) -> None:
+    """Or a standby would take over for nothing."""
+    plane = first(bench, plan_of(1))
+    pin = pins.folder_of(NODE) / "link"
+    missing: list[str] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if not pin.exists():
+                missing.append("gone")
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(20):
+        libbpf.detach(plane.attached.link.fd)  # type: ignore[attr-defined]
+        prepared = bench.planes.prepare(bench.wish(plan_of(1)), plane)
+        again = prepared.commit(Warned())
+        prepared.finish()
+        assert isinstance(again, BpfPlane)
+        plane = again
+    over.set()
+    watcher.join()
+    plane.close()
+
+    assert [] == missing

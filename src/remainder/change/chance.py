@@ -2,7 +2,7 @@
 
 A session that moved meets a server that does not know it.  If the new file lists the
 earlier calculation and names that server's interface, it passes the session on to the
-server that does; in a cluster the member of before keeps what it knows.
+server that does.
 Rule: pure; sessions are TCP sessions.
 """
 
@@ -46,14 +46,9 @@ def breaks(found: Difference, nodes: Collection[str]) -> Breaks:
     why = _never(found)
     if why or found.before is None or found.after is None:
         return Breaks(without=found.moved, with_chance=None, listed=False, unable=(), why=why)
-    if found.kind == "cluster":
-        here = {found.shown(owner) for owner in found.after.owners}
-        unable = {owner.name: owner.loses for owner in found.owners if owner.name not in here}
-        why = "members that the new file does not list keep nothing"
-    else:
-        deaf = {found.shown(owner) for owner in found.after.owners if owner.name not in nodes}
-        unable = {owner.name: owner.gains for owner in found.owners if owner.name in deaf}
-        why = "servers without an interface in the new file cannot pass sessions on"
+    deaf = {found.shown(owner) for owner in found.after.owners if owner.name not in nodes}
+    unable = {owner.name: owner.gains for owner in found.owners if owner.name in deaf}
+    why = "servers without an interface in the new file cannot pass sessions on"
     broken = sum(unable.values(), Fraction(0))
     return Breaks(
         without=found.moved,
@@ -86,8 +81,8 @@ def _never(found: Difference) -> str:
     match = found.match
     if found.kind == "return_path":
         return "a return path has no earlier calculations: answers of these flows change the router"
-    if found.kind == "cluster" and match.any_address:
-        return 'members with address = "any" have no sockets to recognise a session by'
+    if found.kind == "cluster":
+        return "the members of a cluster do not ask earlier calculations yet"
     if match.protocol not in (PROTOCOLS["tcp"], None):
         name = protocol_name(match.protocol)
         return f"servers recognise no session of {name}: its flows follow the new file at once"

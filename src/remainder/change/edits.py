@@ -11,13 +11,11 @@ from typing import Any, Final, Literal, TypeVar
 from msgspec.structs import replace
 
 from remainder.change.chance import same_calculation
-from remainder.choice import choice_of, cluster_choices, return_choices
+from remainder.choice import choice_of
 from remainder.config import (
     MAX_EARLIER,
     Cluster,
     Config,
-    EarlierMember,
-    EarlierMembers,
     EarlierServers,
     Member,
     ReturnPath,
@@ -28,7 +26,7 @@ from remainder.config import (
 from remainder.errors import ConfigError
 from remainder.flow import PROTOCOLS
 from remainder.homes import free_slot
-from remainder.plan import PlannedChoice, plan_choice
+from remainder.plan import plan_choice
 from remainder.selection.key import Key
 
 Kind = Literal["service", "cluster", "return_path"]
@@ -179,9 +177,11 @@ def remembering(old: Section, new: Section) -> Section:
     What answers like the new one or like the old one is not listed twice.  Raises
     ConfigError if there would be too many.
     """
-    if not can_remember(new) or isinstance(new, ReturnPath) or isinstance(old, ReturnPath):
-        return new
-    was, now = _planned(old), _planned(new)
+    if not isinstance(new, Service) or not isinstance(old, Service):
+        return new  # members and senders do not ask earlier calculations
+    if new.protocol not in (PROTOCOLS["tcp"], None):
+        return new  # servers recognise sessions of TCP alone
+    was, now = plan_choice(choice_of(old)), plan_choice(choice_of(new))
     if same_calculation(was, now):
         return new
     rest = [
@@ -198,33 +198,10 @@ def remembering(old: Section, new: Section) -> Section:
     return replace(new, before=[_earlier(old), *rest])
 
 
-def can_remember(section: Section) -> bool:
-    """Whether an earlier calculation of the section is ever asked."""
-    match section:
-        case Service():
-            return section.protocol in (PROTOCOLS["tcp"], None)
-        case Cluster():
-            return section.address is not None
-    return False
-
-
-def _earlier(section: Service | Cluster) -> EarlierServers | EarlierMembers:
-    what = {"key": section.key, "table": section.table, "slots": section.slots}
-    if isinstance(section, Service):
-        return EarlierServers(**what, servers=section.servers)  # type: ignore[arg-type]
-    members = [
-        EarlierMember(name=one.name, weight=one.weight, slot=one.slot) for one in section.members
-    ]
-    return EarlierMembers(**what, members=members)  # type: ignore[arg-type]
-
-
-def _planned(section: Section) -> PlannedChoice:
-    match section:
-        case Service():
-            return plan_choice(choice_of(section))
-        case Cluster():
-            return plan_choice(cluster_choices(section)[0])
-    return plan_choice(return_choices(replace(section, others=True), ())[0])
+def _earlier(section: Service) -> EarlierServers:
+    return EarlierServers(
+        key=section.key, table=section.table, slots=section.slots, servers=section.servers
+    )
 
 
 def _with_owners(section: Section, owners: Sequence[Listed]) -> Section:

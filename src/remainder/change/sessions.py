@@ -102,7 +102,6 @@ class _Ids:
         ]
         self.number = {who: at for at, who in enumerate(dict.fromkeys(map(machine, everyone)))}
         self.name = {self.number[machine(owner)]: owner.name for owner in everyone}
-        now = [owner for planned in other.choices for owner in planned.owners]
         # one row for each choice of now, and a last one and column for none
         self.passes_on = np.zeros((len(other.choices) + 1, len(self.number) + 1), dtype=bool)
         for row, planned in enumerate(other.choices):
@@ -110,8 +109,6 @@ class _Ids:
                 for owner in one_of_it.owners:
                     able = owner.name in nodes.get(planned.name, ())
                     self.passes_on[row, self.number[machine(owner)]] |= able
-        here = {self.number[machine(owner)] for owner in now}
-        self.here = np.array([at in here for at in range(len(self.number) + 1)])
 
     def owners(self, plan: Plan, given: Seen) -> tuple[Machines, Machines]:
         """The choice of each flow, and its owner as a machine's number; -1 without."""
@@ -182,17 +179,15 @@ def _by_owner(owners: Machines, counts: npt.NDArray[np.int64]) -> list[tuple[int
 def _has_chance(
     kind: TierKind, ids: _Ids, given: Seen, *, was: Machines, now: tuple[Machines, Machines]
 ) -> npt.NDArray[np.bool_]:
-    """Whose session is passed on, or kept, by the earlier calculations of the new file."""
+    """Whose session is passed on by the earlier calculations of the new file."""
     found = np.zeros(len(given.flows), dtype=bool)
-    if kind == "return_path":
-        return found
+    if kind != "service":
+        return found  # nobody else asks them
     choice, owner = now
     passed = (owner >= 0) & (given.flows.protocol == PROTOCOLS["tcp"])
-    if kind == "service":
-        passed &= ids.passes_on[choice, owner]
+    passed &= ids.passes_on[choice, owner]
     for level in ids.levels:
         _, then = ids.owners(level, given)
         found |= passed & (then == was) & (then >= 0)
-        if kind == "service":
-            passed &= ids.passes_on[choice, then] | (then < 0)
-    return found & ids.here[was] if kind == "cluster" else found
+        passed &= ids.passes_on[choice, then] | (then < 0)
+    return found

@@ -23,20 +23,18 @@ def steps(found: Sequence[tuple[Difference, Breaks]]) -> list[str]:
     if not moving:
         return ["install the new file on all nodes, in any order: no flow moves"]
     told = _before(moving)
-    kinds = {one.kind for one, broken in moving if broken.listed}
-    if "service" in kinds:
+    listed = any(broken.listed for _, broken in moving)
+    if listed:
         told.append(
             "install the new file on the servers, and wait until `remainder status` shows it on "
             "each; then on the balancers: in the other order sessions break in between"
         )
-    if "cluster" in kinds:
-        told.append("install the new file on all members of the cluster, one soon after another")
-    if not kinds:
+    else:
         told.append("install the new file on all nodes at about the same time")
     leaving = [name for one, broken in moving for name in _leaving(one, broken)]
     if leaving:
         told.append(f"leave {_listed(leaving)} running until its sessions have ended")
-    if kinds:
+    if listed:
         told.append(
             "once `remainder status` shows no second chance taken for as long as a session may "
             "last, run `remainder settle` and install the file again"
@@ -56,16 +54,11 @@ def _before(moving: Sequence[tuple[Difference, Breaks]]) -> list[str]:
             f"before, or make the change with `remainder add`, `drain`, `remove`, `weight` or "
             f"`change-key`, which do: without it the sessions that move break"
         )
-    deaf = [name for one, broken in moving if one.kind == "service" for name in broken.unable]
+    deaf = [name for _, broken in moving for name in broken.unable]
     if deaf:
         told.append(
             f"add interface to {_listed(deaf)} in the new file, and run it there, so that they "
             f"pass on the sessions of others"
-        )
-    gone = [name for one, broken in moving if one.kind == "cluster" for name in broken.unable]
-    if gone:
-        told.append(
-            f"keep {_listed(gone)} in the new file with weight 0, to keep the sessions there"
         )
     reasons: dict[str, list[str]] = {}
     for one, broken in moving:

@@ -67,11 +67,8 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
                 id="bpffs-hidden",
             )
         running = RunningNode.start(wanted)
-        for line in _unassigned_vips(running):
-            _say(line, id="vip-not-here")
         diagnosis = _Diagnosis(running)
         exposure = _Exposure(running)
-        exposure.look()
 
         def ready() -> None:
             _ready(running, started_s)
@@ -81,7 +78,11 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             diagnosis.look()
             exposure.look()
 
-        serve(running, ready=ready, published=published, watch=diagnosis.look, notify=notify)
+        with suppress(KeyboardInterrupt):  # SIGTERM before there is a loop: also a stop
+            for line in _unassigned_vips(running):
+                _say(line, id="vip-not-here")
+            exposure.look()
+            serve(running, ready=ready, published=published, watch=diagnosis.look, notify=notify)
         if keep:
             _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:

@@ -308,6 +308,8 @@ class Attaching:
             return
         self.old.close()
         pins.give_way(self.wish.node, self.wish.plan.role, keep=self.made.folder)
+        for name, here in self.hooks.items():
+            here.path = self._here / name
 
     def discard(self) -> None:
         """What was loaded goes, and the folder of the role if nothing else is in it."""

@@ -35,6 +35,9 @@ _NO_TCX: Final = (errno.EINVAL, errno.EOPNOTSUPP)  # before Linux 6.6, or built 
 class Hook(Protocol):
     """A program on an interface, for longer than the process lives."""
 
+    path: Path
+    """Its name, by which it is found again."""
+
     @property
     def way(self) -> Way:
         """Which of the ways."""
@@ -52,14 +55,17 @@ class Hook(Protocol):
     def replace(self, program_fd: int) -> None:
         """Run another program; no packet falls between the two."""
 
+    def stop(self, ours: Collection[int]) -> None:
+        """End it, if it runs a program of ours; its name stays."""
+
     def detach(self, ours: Collection[int]) -> None:
-        """End it, if it runs a program of ours, and forget where it was."""
+        """End it likewise, and forget where it was."""
 
     def close(self) -> None:
         """Give back what this process holds of it; it stays attached."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Link:
     """A program that a link holds."""
 
@@ -89,11 +95,15 @@ class Link:
         """In one step."""
         libbpf.update_link(self.fd, program_fd)
 
-    def detach(self, ours: Collection[int]) -> None:
+    def stop(self, ours: Collection[int]) -> None:
         """Whatever it runs: nobody else has this link."""
         del ours
         if self.target()[1]:
             libbpf.detach(self.fd)
+
+    def detach(self, ours: Collection[int]) -> None:
+        """And its pin."""
+        self.stop(ours)
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -101,7 +111,7 @@ class Link:
         os.close(self.fd)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Filter:
     """A program that a filter of clsact runs."""
 
@@ -148,7 +158,7 @@ class Filter:
             self.namespace, lambda: clsact.replace(program_fd, self.ifindex, self.direction)
         )
 
-    def detach(self, ours: Collection[int]) -> None:
+    def stop(self, ours: Collection[int]) -> None:
         """A qdisc that Remainder made goes too, unless somebody else uses it by now."""
 
         def inside() -> None:
@@ -158,6 +168,10 @@ class Filter:
                     clsact.remove_empty_qdisc(self.ifindex)
 
         netns.inside(self.namespace, inside)
+
+    def detach(self, ours: Collection[int]) -> None:
+        """And the folder that names it."""
+        self.stop(ours)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:

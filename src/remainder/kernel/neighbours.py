@@ -17,8 +17,9 @@ from remainder.errors import HostError
 from remainder.flow import Address
 from remainder.kernel.netlink import FAMILY, OURS, mac_from, netlink
 
-_VALID: Final = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
+_NOARP: Final = 0x40
 _PERMANENT: Final = 0x80
+_VALID: Final = 0x02 | 0x04 | 0x08 | 0x10 | _NOARP | _PERMANENT  # reachable, stale, delay, probe
 _NTF_USE: Final = 0x01
 _NTF_EXT_LEARNED: Final = 0x10
 _EXT_MANAGED: Final = 0x01
@@ -35,7 +36,7 @@ class Neighbour:
     managed: bool = False
     """Kept resolved by the kernel, as ``keep_resolved`` asks for."""
     permanent: bool = False
-    """Set by an operator."""
+    """Set by an operator, or by another control plane (EVPN), which keeps it."""
     ours: bool = False
 
     @property
@@ -56,8 +57,10 @@ def keep_resolved(index: int, addresses: Iterable[Address]) -> None:
 
     As learned from outside they do not count towards gc_thresh3, so there may be
     more than 1,024.  An older kernel takes the request and forgets to keep them:
-    ``Neighbour.managed`` tells.
+    ``Neighbour.managed`` tells.  Raises HostError for the first that is refused, when
+    all others are kept.
     """
+    refusals: list[HostError] = []
     with netlink() as route:
         for address in addresses:
             try:
@@ -72,10 +75,14 @@ def keep_resolved(index: int, addresses: Iterable[Address]) -> None:
                     family=FAMILY[address.version],
                 )
             except NetlinkError as error:
-                raise HostError(
-                    f"the kernel refused to keep {address} resolved ({error.args[-1]}); managed "
-                    f"neighbours need Linux 5.16"
-                ) from None
+                cure = "; is IPv6 disabled on the interface?" if address.version == 6 else ""
+                refusals.append(
+                    HostError(
+                        f"the kernel refused to keep {address} resolved ({error.args[-1]}){cure}"
+                    )
+                )
+    if refusals:
+        raise refusals[0]
 
 
 def forget(index: int, addresses: Iterable[Address]) -> None:
@@ -103,12 +110,15 @@ def neighbour_of(message: Any) -> Neighbour | None:
     destination = message.get("dst")
     if not destination or message["family"] not in FAMILY.values():
         return None  # a bridge's table of MAC addresses, say
-    permanent = bool(message["state"] & _PERMANENT)
+    state, managed = message["state"], bool((message.get("flags_ext") or 0) & _EXT_MANAGED)
+    is_marked, learned = message.get("protocol") == OURS, message["flags"] & _NTF_EXT_LEARNED
+    by_others = bool(learned and state & _VALID) and not managed and not is_marked
+    permanent = bool(state & (_PERMANENT | _NOARP)) or by_others
     return Neighbour(
         address=ip_address(destination),
         mac=mac_from(message.get("lladdr")),
-        valid=bool(message["state"] & _VALID),
-        managed=bool((message.get("flags_ext") or 0) & _EXT_MANAGED),
+        valid=bool(state & _VALID),
+        managed=managed,
         permanent=permanent,
-        ours=message.get("protocol") == OURS and not permanent,
+        ours=is_marked and not permanent,
     )

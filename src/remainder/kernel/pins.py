@@ -158,7 +158,8 @@ def _find(node: str, role: Role) -> Attached | Changing | None:
     if link is None:
         beside = hook.find(here / f"link{NEXT}")
         if beside is None:
-            return None
+            # It may have taken over the name between the two looks.
+            return CHANGING if (here / "link").exists() else None
         beside.close()
         take_names(node, role)  # its process died while it handed them over
         return CHANGING
@@ -197,13 +198,9 @@ def sweep(node: str, role: Role, *, keep: Path) -> None:
     remove_others(node, role, keep=keep)
 
 
-def detach_old(node: str, role: Role, *, but: Path | None = None) -> None:
-    """Detach what runs and forget its names; the programs stay pinned.
-
-    ``but`` is the folder of programs that stay, perhaps at the very place of an old one.
-    """
-    ours = programs_of(node, role) - (programs_in(but) if but is not None else set())
-    _detach(_places(node, role), ours)
+def detach_old(node: str, role: Role) -> None:
+    """Detach what runs and forget its names; the programs stay pinned."""
+    _detach(_places(node, role), programs_of(node, role))
 
 
 def detach_left(node: str, role: Role, suffix: str) -> None:
@@ -231,8 +228,20 @@ def take_names(node: str, role: Role) -> None:
 
 
 def give_way(node: str, role: Role, *, keep: Path) -> None:
-    """What ran goes, and what was attached beside it takes over its names."""
-    detach_old(node, role, but=keep)
+    """What ran goes, and what was attached beside it takes over its names.
+
+    A pin is replaced in one step: whoever asks by its name, as keepalived does,
+    always finds what runs.
+    """
+    ours = programs_of(node, role) - programs_in(keep)
+    for path in _places(node, role):
+        beside = path.with_name(f"{path.name}{NEXT}")
+        before = hook.find(path) if path.is_file() and beside.exists() else None
+        if before is None:
+            _detach([path], ours)
+        else:
+            before.stop(ours)
+            before.close()
     take_names(node, role)
     remove_others(node, role, keep=keep)
 

@@ -42,6 +42,8 @@ class Change:
     back: ExitStack
     """What undoes the preparation on the host."""
     before: Plane | None = None
+    is_seen: bool = False
+    """By packets."""
     stuck: bool = False
     """It was committed and could not be undone."""
     untold: list[tuple[str, str | None]] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Change:
         """Let packets see it.  Raises HostError with nothing that they could see."""
         self.before = self.role.plane
         self.role.plane = self.prepared.commit(self.role.wanted.warn)
+        self.is_seen = True
 
     def undo(self) -> None:
         """Take it back after a commit; never raises, what cannot be undone stays and is told."""
@@ -74,7 +77,7 @@ class Change:
         except HostError as error:
             self.stuck = True
             self.role.wanted.warn(f"cannot go back: {error}")
-        self.role.plane = self.before
+        self.role.plane, self.is_seen = self.before, False
 
     def discard(self) -> None:
         """Leave the host as it was found; never raises."""

@@ -39,7 +39,7 @@ AGAIN_S: Final = 5.0
 SHARE: Final = 20
 """A look may take a 20th of the time: thousands of neighbours are read less often."""
 
-PATIENCE: Final = 5
+PATIENCE: Final = 4
 """Doublings of ``LOOK_S`` between two looks that found something to mend: somebody may fight us."""
 
 
@@ -163,11 +163,12 @@ class Loop:
 
     def look(self) -> None:
         """Read what stands, mend what differs."""
-        told, began_s = self.node.mended, self.clock()
-        self.touched = False
+        mended, fought, began_s = self.node.mended, self.node.fought, self.clock()
         at_peace = self.node.tend()
         now_s = self.clock()
-        self.mended = self.mended + 1 if self.node.mended != told or not at_peace else 0
+        again = self.node.fought != fought or not at_peace
+        self.mended = self.mended + 1 if again else int(self.node.mended != mended)
+        self.touched = self.mended > 0  # once more: somebody fights us, or it was an accident
         self.not_before_s = now_s + (
             LOOK_S * 2 ** min(self.mended - 1, PATIENCE) if self.mended else 0
         )
@@ -269,8 +270,11 @@ def _status(node: RunningNode) -> str:
         f"{role.role} on {role.interface.name}, tables {role.plan.fingerprint[:12]}"
         for role in node.roles
     )
+    gone = next((role.interface.name for role in node.roles if role.gone), None)
     trouble = next((role.trouble for role in node.roles if role.trouble), None)
     refused = next((role.refused.sentence for role in node.roles if role.refused), None)
+    if gone is not None:
+        return f"interface {gone} disappeared; waiting for it"
     if trouble is not None:
         return f"the host refuses: {trouble}; trying again"
     return f"file rejected, still running the previous one: {refused}" if refused else running

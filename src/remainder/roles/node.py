@@ -7,9 +7,11 @@ Law: prepare everything, then commit.
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from remainder.errors import HostError, RemainderError
 from remainder.fleet import Part, parts_of
@@ -127,6 +129,11 @@ class RunningNode:
         """Looks that found something to mend."""
         return sum(role.mended for role in self.roles)
 
+    @property
+    def fought(self) -> int:
+        """Those of them that found the same as the look before."""
+        return sum(role.fought for role in self.roles)
+
     def glance(self) -> bool:
         """Whether every program runs and is pinned, at little cost."""
         try:
@@ -184,6 +191,8 @@ def _changed(parts: Iterable[tuple[RunningRole, Part]], fingerprint: str | None)
             _commit(changes)
     except BaseException:
         for change in reversed(changes):
+            if change.is_seen:  # Ctrl-C came meanwhile, and has waited
+                change.undo()
             change.discard()
         raise
     return changes
@@ -207,12 +216,22 @@ def _commit(changes: list[Change]) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until packets see all or nothing."""
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    """Ctrl-C waits until packets see all or nothing.
+
+    A mask would not make it wait: it holds for one thread, and numpy has others.
+    """
+    came: list[int] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handlers[number] = signal.signal(number, lambda which, _: came.append(which))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for which, handler in handlers.items():
+            signal.signal(which, signal.SIG_DFL if handler is None else handler)
+        for which in came:
+            signal.raise_signal(which)
 
 
 def _refuse_shared_interfaces(wanted: Wanted, parts: list[Part]) -> None:

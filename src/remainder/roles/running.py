@@ -79,6 +79,9 @@ class RunningRole:
     """When they are due."""
     mended: int = 0
     """Looks that found something to mend."""
+    fought: int = 0
+    """Those that found the same as the look before: somebody may want it otherwise."""
+    last_mended: list[str] = field(default_factory=list)
     trouble: str | None = None
     """What the host refuses us, until it does no longer."""
     losses: Losses = field(default_factory=Losses)

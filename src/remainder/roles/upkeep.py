@@ -66,8 +66,10 @@ def tend(role: RunningRole) -> bool:
         else:
             mended += [said] if said else []
             again = again or step is Step.ATTACH
+    before, role.last_mended = role.last_mended, mended
     if mended:
         role.mended += 1
+        role.fought += mended == before
         role.wanted.warn(f"{interface.name}: {'; '.join(mended)}", id="host-mended")
     if refusals:
         raise refusals[0]

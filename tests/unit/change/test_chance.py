@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from remainder.change.chance import Breaks, same_calculation
 from remainder.change.outlook import outlook
 from remainder.choice import choice_of
-from remainder.config import Config, EarlierMember, EarlierMembers, Member
+from remainder.config import Config
 from remainder.plan import plan_choice
-from tests.fleets import SUM3, cluster, fleet, return_path
+from tests.fleets import cluster, fleet, return_path
 from tests.unit.change.pairs import earlier, file, server, web
 
 FOUR = tuple(map(server, range(11, 15)))
@@ -53,7 +53,7 @@ def test_a_server_without_an_interface_breaks_what_it_gets() -> None:
     [
         (file(*FOUR, protocol="udp"), file(*FIVE, protocol="udp"), "no session of udp", "web"),
         (file(*FOUR), replace(file(*FIVE), service=[web(*FOUR, port=81)]), "nothing for", "web"),
-        (fleet(), fleet(cluster=[cluster(table="maglev")]), "no sockets", "routers/ipv4"),
+        (fleet(), fleet(cluster=[cluster(table="maglev")]), "do not ask", "routers/ipv4"),
         (fleet(), fleet(return_path=[return_path(table="maglev")]), "a return path", "back/web"),
     ],
 )
@@ -67,29 +67,6 @@ def test_there_is_no_second_chance_for(before: Config, after: Config, why: str, 
 
 def gone(before: Config, after: Config) -> Breaks:
     return next(broken for one, broken in outlook(before, after).differences if one.after is None)
-
-
-def members(*names: str, weight: int = 1) -> list[Member]:
-    return [Member(name=name, interface="eth0", weight=weight) for name in names]
-
-
-def test_a_member_keeps_its_sessions_as_long_as_the_file_lists_it() -> None:
-    address = "203.0.113.20"
-    before = [
-        EarlierMembers(
-            key=SUM3, table="modulo", members=[EarlierMember(name=name) for name in "abc"]
-        )
-    ]
-    old = fleet(cluster=[cluster(name="c", address=address, members=members(*"abc"))])
-    less = cluster(name="c", address=address, members=members(*"ab"), before=before)
-    silent = replace(less, members=[*members(*"ab"), *members("c", weight=0)])
-
-    found = told(old, fleet(cluster=[less]), "c")
-    assert ["c"] == list(found.unable)
-    assert Fraction(1, 3) == found.with_chance
-    found = told(old, fleet(cluster=[silent]), "c")
-    assert [] == found.unable
-    assert (Fraction(2, 3), Fraction(0)) == (found.without, found.with_chance)
 
 
 def test_calculations_are_the_same_by_what_they_answer() -> None:

@@ -25,8 +25,6 @@ from remainder.config import (
     MAX_EARLIER,
     Cluster,
     Config,
-    EarlierMember,
-    Member,
     Server,
     Service,
 )
@@ -106,19 +104,11 @@ def test_more_than_can_be_remembered_is_refused() -> None:
         remembering(full, replace(full, key="src_ip"))
 
 
-def test_udp_routers_and_members_without_an_address_remember_nothing() -> None:
+def test_udp_routers_and_members_remember_nothing() -> None:
     key = parse_key("dst_port")
-    for section in (web(*FOUR, protocol="udp"), return_path(), cluster()):
+    members = cluster(name="c", address="203.0.113.20")
+    for section in (web(*FOUR, protocol="udp"), return_path(), cluster(), members):
         assert [] == getattr(remembering(section, replace(section, key=key)), "before", [])
-
-
-def test_a_cluster_remembers_its_members() -> None:
-    section = cluster(name="c", address="203.0.113.20")
-    config = fleet(cluster=[section])
-    more = with_sections(config, [section], lambda it: add(it, Member(name="r9", interface="eth1")))
-
-    (before,) = more.cluster[0].before
-    assert [EarlierMember(name=f"r{n}") for n in (1, 2, 3)] == before.members
 
 
 def test_a_free_slot_is_found_in_a_table_with_slots() -> None:

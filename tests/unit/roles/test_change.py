@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
@@ -10,8 +13,9 @@ from typing import Final
 import pytest
 
 from remainder.errors import ConfigError, HostError
-from remainder.kernel.fake_planes import FakePlanes
+from remainder.kernel.fake_planes import FakePlane, FakePlanes, FakePrepared
 from remainder.kernel.neighbours import Neighbour
+from remainder.messages import Warn
 from remainder.observe import state
 from remainder.roles.node import detach
 from remainder.roles.running import RunningRole
@@ -325,5 +329,28 @@ def test_a_balancer_on_a_macvlan_is_refused_with_the_interface_to_use(machine: M
     before = machine.seen()
     with pytest.raises(HostError, match="use the interface below it"):
         machine.start()
+
+    assert before == machine.seen()
+
+
+def test_a_stop_that_came_while_packets_began_to_see_a_start_leaves_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, committed = machine.seen(), FakePrepared.commit
+
+    def commit(prepared: FakePrepared, warn: Warn) -> FakePlane:
+        plane = committed(prepared, warn)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)  # it is for this process, and any thread may take it
+        return plane
+
+    monkeypatch.setattr(FakePrepared, "commit", commit)
+    machine.write(web(11, 12), balancer(), back())
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            machine.start()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
     assert before == machine.seen()

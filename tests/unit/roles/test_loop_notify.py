@@ -100,3 +100,23 @@ def test_a_node_that_nobody_manages_is_served_all_the_same(
         os.kill(os.getpid(), signal.SIGTERM)
 
     serve(node, ready=stop, published=lambda: None)
+
+
+def test_a_node_whose_interface_is_gone_is_not_shown_as_running(machine: Machine) -> None:
+    machine.write(web(1, 2), balancer())
+    node = machine.start()
+    machine.kernel.remove("eth0")
+    shown: list[str] = []
+
+    class Showing(Notify):
+        """Ends when it is ready."""
+
+        def status(self, text: str) -> None:
+            shown.append(text)
+
+        def ready(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    serve(node, ready=lambda: None, published=lambda: None, notify=Showing())
+
+    assert {"interface eth0 disappeared; waiting for it"} == set(shown)

@@ -497,7 +497,18 @@ def test_a_stranger_who_fights_for_an_address_does_not_fill_the_log(
         loop.handle(Touched(machine.eth0.interface.index))
         wait(loop, LOOK_S)
 
-    assert 10 <= len([line for line in machine.warned if "assigned again" in line]) <= 20
+    assert 10 <= len([line for line in machine.warned if "assigned again" in line]) <= 24
+
+
+def test_accidents_that_follow_each_other_are_no_fight(machine: Machine, loop: Loop) -> None:
+    for _ in range(8):
+        neighbours_flushed(machine)
+        gone = Neighbour(S11, None, valid=False)
+        loop.handle(Learned(machine.eth0.interface.index, gone, deleted=True))
+        wait(loop, 2 * LOOK_S)
+
+        assert {S11, S12} == machine.eth0.managed
+        wait(loop, 2 * LOOK_S)
 
 
 def test_a_changed_file_is_read_aside_and_published(machine: Machine, loop: Loop) -> None:
@@ -568,3 +579,25 @@ def test_the_same_file_after_one_that_was_rejected_is_published(
         loop.handle(loop.events.get(timeout=5))
 
     assert [None, None] == [role.refused for role in loop.node.roles]
+
+
+def test_one_accident_after_another_is_mended_at_once_each(machine: Machine, loop: Loop) -> None:
+    """That is no fight: between two of them all is as it should be."""
+    for _ in range(20):
+        neighbours_flushed(machine)
+        loop.handle(Touched(machine.eth0.interface.index))
+        wait(loop, 2 * LOOK_S)
+
+        assert {S11, S12} == machine.eth0.managed
+
+
+def test_what_is_lost_right_after_it_was_mended_is_found_without_a_message(
+    machine: Machine, loop: Loop
+) -> None:
+    neighbours_flushed(machine)
+    loop.handle(Touched(machine.eth0.interface.index))
+    wait(loop, LOOK_S)
+    neighbours_flushed(machine)
+    wait(loop, 2 * LOOK_S)
+
+    assert {S11, S12} == machine.eth0.managed
