@@ -51,6 +51,10 @@ def scene(built: ChangingServers) -> Iterator[ChangingServers]:
     for process in built.balancers:
         process.terminate()
     built.balancers.clear()
+    # All servers of the lab share the secret of one kernel, so that each takes the cookies of
+    # every other for its own; real ones do not.
+    for server in built.servers.values():
+        server.sysctl("net.ipv4.tcp_syncookies", 1)
 
 
 @dataclass
