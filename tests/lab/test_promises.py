@@ -17,7 +17,13 @@ from remainder.kernel import pins
 from remainder.observe import state
 from remainder.plan import Plan, make_plan
 from remainder.sources.file import load
-from remainder_lab import SCENES, OneService, Session, hold_sessions, http_sessions
+from remainder_lab import (
+    OneService,
+    Session,
+    hold_sessions,
+    http_sessions,
+    one_service,
+)
 from remainder_lab.numbering import BALANCER
 from remainder_lab.patience import patient
 from tests.lab.balancing import status
@@ -272,7 +278,7 @@ def _seem_of_another_build(node: str) -> None:
 def test_a_vanished_interface_is_named_and_waited_for(tmp_path: Path) -> None:
     """And a process without one still ends when it is asked to."""
     path = tmp_path / "r.toml"
-    with SCENES["one-service"](servers=1, clients=1, ipv6=False) as scene:
+    with one_service(servers=1, clients=1, ipv6=False) as scene:
         path.write_text(scene.config_text())
         process = scene.start_balancer(path, "--mode", "native")
         scene.balancer.netlink(_delete, "eth0")
