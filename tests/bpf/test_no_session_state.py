@@ -77,6 +77,7 @@ def test_packets_of_all_kinds_write_to_counters_alone_and_no_map_grows(role: Rol
 
         assert TABLES.keys() - COUNTERS == contents.keys()
         assert FRAMES == seen
-        assert chosen > (FRAMES / 50 if role == "server" else FRAMES / 5)
+        # A seventh of what is drawn carries another VLAN's tag.
+        assert chosen > (FRAMES / 50 if role == "server" else FRAMES / 6)
         assert facts == facts_of(running.loaded.program_fd)
         assert contents == contents_of(running.loaded.program_fd)
