@@ -201,9 +201,12 @@ class Balanced:
         """
         names = list(self.servers) if names is None else list(names)
         ignored = [*numbering.BALANCER.values(), *numbering.SECOND_BALANCER.values()]
+        segment = [f"{at}/{numbering.SEGMENT_BITS[v]}" for v, at in numbering.ROUTER.items()]
         with ExitStack() as stack:
             yield {
-                name: stack.enter_context(Witness(self.servers[name], ignored=ignored))
+                name: stack.enter_context(
+                    Witness(self.servers[name], ignored=ignored, pinging=segment)
+                )
                 for name in names
             }
 

@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from types import TracebackType
 from typing import Final, Self
 
@@ -52,14 +52,23 @@ _EXTENSION_HEADERS: Final = frozenset({0, 43, 60, _FRAGMENT_HEADER})
 class Witness:
     """Counts the packets that reach a host, for as long as its block runs.
 
-    Packets from ``ignored`` addresses are not reported: a balancer that asks its
-    servers whether they live sends all of them the same question.
+    Packets from ``ignored`` addresses are not reported, nor pings from the ranges in
+    ``pinging``: a balancer asks its servers whether they live, also from addresses
+    that nobody has.
     """
 
-    def __init__(self, host: Host, interface: str = "eth0", *, ignored: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        host: Host,
+        interface: str = "eth0",
+        *,
+        ignored: Iterable[str] = (),
+        pinging: Iterable[str] = (),
+    ) -> None:
         self.host = host
         self.interface = interface
         self._ignored = frozenset(ip_address(text) for text in ignored)
+        self._pinging = [ip_network(text, strict=False) for text in pinging]
         self._counted: Counter[bytes] = Counter()
         self._lost = 0
         self._drain_lock = threading.Lock()
@@ -108,7 +117,12 @@ class Witness:
         with self._drain_lock:
             counted = dict(self._counted)
         told = {_as_flow(fields): count for fields, count in counted.items()}
-        return {flow: count for flow, count in told.items() if flow.src_ip not in self._ignored}
+        return {flow: count for flow, count in told.items() if not self._is_ignored(flow)}
+
+    def _is_ignored(self, flow: Flow) -> bool:
+        if flow.src_ip in self._ignored:
+            return True
+        return flow.protocol in (ICMP, ICMPV6) and any(flow.src_ip in net for net in self._pinging)
 
     def forget(self) -> None:
         """Start counting anew."""
