@@ -87,7 +87,8 @@ def _row(role: Role, name: str, families: Sequence[int], keys: Sequence[str], ta
         for version, (number, key) in product(families, enumerate(keys, start=1))
     ]
     config = Config(
-        service=services,
+        # A cluster's address is no service's VIP.
+        service=[] if role == "member" else services,
         balancer=[Balancer(name="n", interface="eth0")] if role == "balancer" else [],
         cluster=_clusters(services, takes) if role == "member" else [],
         return_path=_paths(services, keys, takes) if role == "sender" else [],
