@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import click
 
 from remainder.cli.options import node_option_saying
 from remainder.errors import HostError
-from remainder.observe import seen, state
-from remainder.roles import ROLES
+from remainder.observe import state
 from remainder.roles.node import detach
 
 
@@ -28,7 +25,4 @@ def command(node: str) -> None:
             f"no data plane of node {node!r} runs here; `remainder status` lists those that do",
             id="nothing-runs",
         )
-    for role in ROLES:
-        with suppress(OSError):
-            seen.remove(node, role)
     click.echo("detached")

@@ -87,7 +87,6 @@ def command(file: Path, interface: str | None, node: str, mode: str | None, *, k
             _say(f"data plane left running; stop it with `remainder detach --node {node}`")
         else:
             running.stop()
-            diagnosis.forget()
             _say("detached")
 
 
@@ -127,10 +126,6 @@ class _Diagnosis:
     def look(self) -> None:
         """Quick; what takes longer goes on in the background."""
         self._watch.look(self._running.roles)
-
-    def forget(self) -> None:
-        """The node is stopped."""
-        self._watch.forget()
 
 
 class _Exposure:

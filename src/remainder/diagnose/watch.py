@@ -117,15 +117,6 @@ class Watch:
             except RuntimeError:  # no thread to be had: next time
                 self._asking.release()
 
-    def forget(self) -> None:
-        """The node is stopped: its notes go."""
-        for role in self._known:
-            try:
-                seen.remove(self._node, role)
-            except OSError:
-                continue
-        self._known.clear()
-
     # -- what this host knows -------------------------------------------------------
 
     def _recall(self, role: Role) -> _Known:

@@ -75,12 +75,6 @@ def write(node: str, role: Role, seen: Seen) -> None:
         rundir.replace(at, path_of(node, role).name, msgspec.json.encode(seen))
 
 
-def remove(node: str, role: Role) -> None:
-    """Forget it.  Raises OSError."""
-    with rundir.entered(state.RUN) as at:
-        rundir.remove(at, path_of(node, role).name)
-
-
 def grown(sample: Sample | None, service: str, server: str, packets: int) -> int | None:
     """Packets of a server since the sample; None if it does not know the server."""
     before = (sample.packets if sample else {}).get(service, {}).get(server)

@@ -224,7 +224,7 @@ def test_a_stopped_node_leaves_no_notes(watching: Watching) -> None:
     watching.look()
     noted = seen.path_of("n", "balancer")
     before = noted.exists()
-    watching.watch.forget()
+    state.remove("n", "balancer")
 
     assert before
     assert not noted.exists()
