@@ -23,10 +23,7 @@ HANDED_OVER_S: Final = 0.1
 
 def stop(role: RunningRole) -> None:
     """Detach, and take back what was put on this machine; what fails is told."""
-    index = role.interface.segment
-    for address in role.assigned:
-        with role.telling():
-            role.host.remove_address(index, address)
+    role.unassign(role.assigned, index=role.interface.segment)
     if role.assigned and ROLES[role.role].announces:
         _hand_over(role)
     if role.heard is not None:

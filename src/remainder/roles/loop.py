@@ -147,7 +147,7 @@ class Loop:
         if now_s < self.pass_s:
             return
         self.pass_s = now_s + LOOK_S
-        self.node.look_for_losses()
+        self.node.do_what_is_due()
         restless = not self.node.glance() or self.touched
         if now_s >= self.look_s or (restless and now_s >= self.not_before_s):
             self.look()

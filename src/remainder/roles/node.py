@@ -165,8 +165,8 @@ class RunningNode:
             role.note_trouble(trouble[role.role])
         return not any(trouble.values())
 
-    def look_for_losses(self) -> None:
-        """Let every role name what its driver loses, and announce what is due."""
+    def do_what_is_due(self) -> None:
+        """Let every role announce its VIPs, and name what its driver loses."""
         for role in self.roles:
             upkeep.announce_what_is_due(role)
             with role.telling():
@@ -242,14 +242,16 @@ def _refuse_shared_interfaces(wanted: Wanted, parts: list[Part]) -> None:
             f"node {wanted.node!r} is {' and '.join(part.role for part in parts)}, and "
             f"--interface names only one interface; set the interfaces in {wanted.file} instead"
         )
-    interfaces = [
-        wanted.interface or part.interface for part in parts if ROLES[part.role].side == "XDP"
-    ]
-    if len(interfaces) != len(set(interfaces)):
-        raise HostError(
-            f"node {wanted.node!r} is balancer and member on {interfaces[0]}, which can run only "
-            f"one XDP program; give each role its own interface"
-        )
+    on: dict[str | None, list[Role]] = {}
+    for part in parts:
+        if ROLES[part.role].side == "XDP":
+            on.setdefault(wanted.interface or part.interface, []).append(part.role)
+    for interface, roles in on.items():
+        if len(roles) > 1:
+            raise HostError(
+                f"node {wanted.node!r} is {refusal.listed(roles)} on {interface}, which can run "
+                f"only one XDP program; give each role its own interface"
+            )
 
 
 def detach(node: str, *, host: Host | None = None, planes: Planes | None = None) -> bool:

@@ -233,9 +233,7 @@ class RunningRole:
     def leave_segment(self, index: int) -> None:
         """Take back what stood on an interface that is no longer the segment's."""
         self.forget(self.managed, index=index)
-        for address in self.assigned:
-            with self.telling():
-                self.host.remove_address(index, address)
+        self.unassign(self.assigned, index=index)
         self.managed, self.assigned = set(), set()
 
     def close(self) -> None:
@@ -284,16 +282,31 @@ class RunningRole:
 
     def assign(self) -> None:
         """Put the VIPs where the file wants them; what the host refuses is told."""
-        index = self.interface.segment
         wanted = self.plan.vips if self.part.assign_vips else frozenset[Address]()
-        for address in sorted(self.assigned - wanted, key=str):
+        gone = self.assigned - wanted
+        self.assigned -= self.unassign(gone, index=self.interface.segment)
+        for refusal in self.put(wanted):
+            self.wanted.warn(notes.sentence_of(refusal))
+
+    def put(self, vips: Collection[Address]) -> list[HostError | OSError]:
+        """Put VIPs on the interface; what was refused, which keeps no other away."""
+        refusals: list[HostError | OSError] = []
+        for address in sorted(vips, key=str):
+            try:
+                if self.host.add_address(self.interface.segment, address):
+                    self.assigned.add(address)
+            except (HostError, OSError) as error:
+                refusals.append(error)
+        return refusals
+
+    def unassign(self, vips: Collection[Address], *, index: int) -> set[Address]:
+        """Take VIPs off an interface; those that are gone.  What the host refuses is told."""
+        gone = set()
+        for address in sorted(vips, key=str):
             with self.telling():
                 self.host.remove_address(index, address)
-                self.assigned.discard(address)
-        for address in sorted(wanted, key=str):
-            with self.telling():
-                if self.host.add_address(index, address):
-                    self.assigned.add(address)
+                gone.add(address)
+        return gone
 
     # -- following the segment -----------------------------------------------------
 

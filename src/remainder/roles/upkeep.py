@@ -27,9 +27,12 @@ _SHOWN: Final = 3
 
 
 def glance(role: RunningRole) -> bool:
-    """Whether its program runs and is pinned: cheap enough for four times a second."""
+    """Whether its program runs and is pinned: cheap enough for four times a second.
+
+    An interface that is gone is told of when it comes back.
+    """
     if role.gone or role.plane is None:
-        return not role.gone
+        return True
     return role.plane.ifindex == role.interface.index and role.plane.is_pinned
 
 
@@ -180,14 +183,7 @@ def _listen(role: RunningRole, wanted: reconcile.Footing, about: Collection[Addr
 
 def _assign(role: RunningRole, wanted: reconcile.Footing, about: Collection[Address]) -> str:
     del wanted
-    refusals: list[HostError] = []
-    for address in sorted(about, key=str):  # one that is refused must not keep the others away
-        try:
-            if role.host.add_address(role.interface.segment, address):
-                role.assigned.add(address)
-        except HostError as error:
-            refusals.append(error)
-    if refusals:
+    if refusals := role.put(about):
         raise refusals[0]
     return f"{_listed(about)} assigned again"
 

@@ -354,3 +354,16 @@ def test_a_stop_that_came_while_packets_began_to_see_a_start_leaves_nothing(
         signal.signal(signal.SIGTERM, handler)
 
     assert before == machine.seen()
+
+
+def test_two_roles_in_xdp_on_one_interface_are_named(machine: Machine) -> None:
+    """A balancer that is also a server of its own service, say."""
+    server = '{ name = "n", address = "192.0.2.20", interface = "eth0" }'
+    text = web(11).replace("servers = [", f"servers = [{server}, ")
+    before = (
+        '[[service.before]]\nkey = "src_ip"\ntable = "modulo"\n'
+        'servers = [{ name = "s11", address = "192.0.2.11" }]\n'
+    )
+    machine.write(text, before, balancer())
+    with pytest.raises(HostError, match="node 'n' is balancer and server on eth0, which can run"):
+        machine.start()

@@ -369,7 +369,7 @@ def test_a_mac_that_cannot_be_a_servers_is_not_believed(machine: Machine, mac: b
 def announced(machine: Machine, node: RunningNode, seconds: float) -> list[tuple[object, bytes]]:
     machine.eth0.announced.clear()
     for _ in range(int(seconds / LOOK_S)):
-        node.look_for_losses()
+        node.do_what_is_due()
         machine.kernel.clock_s += LOOK_S
     return list(machine.eth0.announced)
 
@@ -528,6 +528,25 @@ def test_accidents_that_follow_each_other_are_no_fight(machine: Machine, loop: L
 
         assert {S11, S12} == machine.eth0.managed
         wait(loop, 2 * LOOK_S)
+
+
+def test_an_interface_that_is_gone_is_waited_for_without_reading_everything_all_the_time(
+    machine: Machine, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.kernel.remove("eth0")
+    wait(loop, LOOK_S)
+    with monkeypatch.context() as patched:
+        looks = iter(range(1000))
+        tend = loop.node.tend
+        patched.setattr(loop.node, "tend", lambda: next(looks) >= 0 and tend())
+        wait(loop, TEND_S)
+
+    assert next(looks) <= 2
+    machine.link("eth0", "192.0.2.2/24")
+    loop.handle(Touched(machine.kernel.links["eth0"].interface.index))
+    wait(loop, LOOK_S)
+
+    assert machine.kernel.planes["n", "balancer"].attached
 
 
 def test_a_changed_file_is_read_aside_and_published(machine: Machine, loop: Loop) -> None:
