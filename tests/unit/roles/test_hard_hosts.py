@@ -13,19 +13,19 @@ from remainder.kernel.fake import FakeHost
 from remainder.kernel.fake_planes import FakePlane, FakePlanes, FakePrepared
 from remainder.observe import state
 from remainder.plan import Role
-from tests.unit.roles.machine import MACS, Machine, back, balancer, web
-from tests.unit.roles.test_upkeep import (
+from tests.unit.roles.losses import (
     ASSIGNED,
     S11,
     S12,
     VIP,
     a_program_detached,
     a_vip_removed,
-    announced,
     neighbours_flushed,
     pins_removed,
     started,
 )
+from tests.unit.roles.machine import MACS, Machine, back, balancer, web
+from tests.unit.roles.test_announcing import announced
 
 OTHERS: Final = [f"203.0.113.{number}" for number in range(20, 28)]
 
