@@ -8,54 +8,23 @@ Rule: what no rule of docs/packets.md looks at is not a choice.
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final, TypeVar
+from typing import Final
 
 from remainder.choice import Choice
 from remainder.flow import WITH_PORTS, Address
 from remainder.plan import Plan
 from tests import frames as build
-
-T = TypeVar("T")
+from tests.dice import Dice, shares
 
 RECIPE_BYTES: Final = 40
 """Enough for nearly every frame."""
 
 MOST_BYTES: Final = 3_500
 """Of a frame: the kernel's test facility takes what fits into a page beside its own."""
-
-
-class Dice:
-    """The choices of a recipe, one after the other."""
-
-    def __init__(self, recipe: bytes) -> None:
-        self._rest = iter(recipe)
-
-    def number(self, size_bytes: int) -> int:
-        """Any number of so many bytes."""
-        return int.from_bytes(bytes(next(self._rest, 0) for _ in range(size_bytes)), "big")
-
-    def below(self, bound: int) -> int:
-        """A number from 0 to ``bound - 1``; about evenly."""
-        return self.number(1 if bound <= 0x100 else 2) % bound
-
-    def pick(self, choices: Sequence[T]) -> T:
-        """One of the choices."""
-        return choices[self.below(len(choices))]
-
-
-def shares(*choices: tuple[int, Sequence[T]]) -> list[T]:
-    """For ``pick``: so many shares for each of the sequences, whatever its length."""
-    size = max(len(elements) for _, elements in choices)
-    return [
-        element
-        for share, elements in choices
-        for element in itertools.islice(itertools.cycle(elements), share * size)
-    ]
 
 
 # --- addresses, shared with strategies.py

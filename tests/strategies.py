@@ -25,7 +25,8 @@ from remainder.selection.key import FIELDS, PORT_FIELDS
 from remainder.validation import validate
 from tests import frames as build
 from tests import recipes
-from tests.recipes import CLIENTS, OTHER_PROTOCOLS, SERVERS, VIPS, shares
+from tests.dice import shares
+from tests.recipes import CLIENTS, OTHER_PROTOCOLS, SERVERS, VIPS
 
 _SUBSETS: Final = [
     fields for size in range(1, len(FIELDS) + 1) for fields in itertools.combinations(FIELDS, size)
